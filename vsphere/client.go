@@ -1,0 +1,103 @@
+package vsphere
+
+import (
+	"context"
+
+	sessions "github.com/vmware/govmomi/session"
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// Client is one vCenter as a pool uses it: a session that renews itself, and the pool's provisioning template, resolved. Its methods
+// may be called concurrently and fail with a *[Error].
+type Client struct {
+	pool    string
+	vim     *vim25.Client
+	session *session
+	// logout ends the session; nil where it is somebody else's.
+	logout func(context.Context) error
+
+	place  placement
+	site   Site
+	tasks  *poller
+	events *feed
+	hosts  *names
+}
+
+// Connect logs in to the vCenter and resolves the template for the pool. It changes nothing there but for the pool's folder, which it
+// creates when only that is missing. Kinds: Misconfigured, BadLogin and Forbidden say that the configuration is at fault.
+func Connect(ctx context.Context, pool string, c Connection, t Template) (*Client, error) {
+	vc, err := dial(ctx, c)
+	if err != nil {
+		return nil, wrap("connect to vcenter", c.URL, err)
+	}
+	bare := *vc
+	account := &account{vim: &bare, user: c.Username, password: c.Password, file: c.PasswordFile}
+	if err := account.login(ctx); err != nil {
+		vc.CloseIdleConnections()
+		return nil, wrap("log in", c.Username, err)
+	}
+	client := assemble(ctx, pool, vc, account.login)
+	client.logout = func(ctx context.Context) error {
+		defer bare.CloseIdleConnections()
+		return sessions.NewManager(&bare).Logout(ctx)
+	}
+	return client.prepare(ctx, t)
+}
+
+// New is [Connect] over a client that is logged in already, such as one of an in-process simulator. It neither logs in again nor out.
+func New(ctx context.Context, pool string, vc *vim25.Client, t Template) (*Client, error) {
+	return assemble(ctx, pool, vc, nil).prepare(ctx, t)
+}
+
+func assemble(ctx context.Context, pool string, vc *vim25.Client, login func(context.Context) error) *Client {
+	s := newSession(ctx, vc.RoundTripper, login)
+	own := *vc
+	own.RoundTripper = s
+	c := &Client{pool: pool, vim: &own, session: s, hosts: newNames()}
+	c.tasks = newPoller(s.life, c.retrieve)
+	c.events = newFeed(c.vim)
+	return c
+}
+
+// prepare resolves the template; a client that cannot be used does not stay open.
+func (c *Client) prepare(ctx context.Context, t Template) (*Client, error) {
+	err := c.resolve(ctx, t)
+	if err != nil {
+		_ = c.Close(ctx)
+		return nil, wrap("resolve template", t.Template, err)
+	}
+	return c, nil
+}
+
+// Site is what connecting found out.
+func (c *Client) Site() Site { return c.site }
+
+// Close ends everything that the client holds in vCenter and logs out. Calls in flight, and later ones, fail with Unreachable.
+// The error is that of the logout; the client is closed in any case, and vCenter ends an abandoned session after half an hour.
+func (c *Client) Close(ctx context.Context) error {
+	if c.session.life.Err() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTimeout)
+	defer cancel()
+	c.events.close(ctx)
+	c.session.end()
+	c.tasks.close()
+	if c.logout == nil {
+		return nil
+	}
+	return wrap("log out", "", c.logout(ctx))
+}
+
+func vmRef(ref Ref) types.ManagedObjectReference {
+	return types.ManagedObjectReference{Type: "VirtualMachine", Value: string(ref)}
+}
+
+func vmRefs(refs []Ref) []types.ManagedObjectReference {
+	out := make([]types.ManagedObjectReference, len(refs))
+	for i, ref := range refs {
+		out[i] = vmRef(ref)
+	}
+	return out
+}

@@ -1,0 +1,137 @@
+package vsphere
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// Clone starts the clone of one machine, powered off, its mark in the clone spec, and returns the task. NameTaken may mean that an
+// earlier, lost attempt succeeded; Unreachable that this one may have.
+func (c *Client) Clone(ctx context.Context, order CloneOrder) (Task, error) {
+	datastore, err := c.datastore(ctx)
+	if err != nil {
+		return "", wrap("choose datastore for", order.Name, err)
+	}
+	spec, err := c.place.spec(c.pool, order, datastore)
+	if err != nil {
+		return "", wrap("clone vm", order.Name, err)
+	}
+	template := object.NewVirtualMachine(c.vim, c.place.source)
+	task, err := template.Clone(ctx, object.NewFolder(c.vim, c.place.folder), order.Name, spec)
+	if err != nil {
+		return "", wrap("clone vm", order.Name, err)
+	}
+	return Task(task.Reference().Value), nil
+}
+
+// Await waits for a clone task's end and returns the VM that it made. NotFound: vCenter does not know the task any more.
+func (c *Client) Await(ctx context.Context, t Task) (Ref, error) {
+	info, err := c.tasks.await(ctx, t)
+	if err != nil {
+		return "", wrap("clone vm", "by "+string(t), err)
+	}
+	made := moid(info.Result)
+	if made == "" {
+		return "", &Error{Op: "clone vm", Object: "by " + string(t), Err: errors.New("the task ended without a result")}
+	}
+	return Ref(made), nil
+}
+
+// Clones lists the tasks that clone the pool's template and have not ended, anybody's.
+func (c *Client) Clones(ctx context.Context) ([]Task, error) {
+	recent, err := c.retrieve(ctx, types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{
+			Obj:       *c.vim.ServiceContent.TaskManager,
+			Skip:      types.NewBool(true),
+			SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: "TaskManager", Path: "recentTask"}},
+		}},
+		PropSet: []types.PropertySpec{{Type: "Task", PathSet: []string{"info.state", "info.entity", "info.descriptionId"}}},
+	})
+	var tasks []Task
+	for _, o := range recent {
+		if c.cloning(o) {
+			tasks = append(tasks, Task(o.Obj.Value))
+		}
+	}
+	return tasks, wrap("list clone tasks of", string(c.site.Source), err)
+}
+
+func (c *Client) cloning(o types.ObjectContent) bool {
+	return !over(value[types.TaskInfoState](o, "info.state")) &&
+		value[types.ManagedObjectReference](o, "info.entity") == c.place.source &&
+		strings.HasPrefix(value[string](o, "info.descriptionId"), "VirtualMachine.clone")
+}
+
+// Locate finds the pool's own VM of a machine by its mark: in the pool's folder first, then wherever vCenter's index has its instance
+// UUID. NotFound: there is none.
+func (c *Client) Locate(ctx context.Context, id MachineID) (VM, error) {
+	inside, err := c.inside(ctx)
+	if err != nil {
+		return VM{}, wrap("list folder for", string(id), err)
+	}
+	ref, found := c.pick(inside, id)
+	if !found {
+		ref, found, err = c.indexed(ctx, id)
+	}
+	if err != nil {
+		return VM{}, wrap("locate", string(id), err)
+	}
+	if !found {
+		return VM{}, missing(string(id), "no VM carries the mark of this machine")
+	}
+	return c.detail(ctx, ref)
+}
+
+func (c *Client) pick(sights []sight, id MachineID) (Ref, bool) {
+	for _, s := range sights {
+		if s.Owned(c.pool) && s.Mark.Machine == id {
+			return s.Ref, true
+		}
+	}
+	return "", false
+}
+
+// indexed asks the search index, which knows VMs outside the folder but hides those that are inaccessible.
+func (c *Client) indexed(ctx context.Context, id MachineID) (Ref, bool, error) {
+	refs, err := c.byUUID(ctx, string(id))
+	if err != nil || len(refs) == 0 {
+		return "", false, err
+	}
+	sights, err := c.look(ctx, refs, lightProperties)
+	ref, found := c.pick(sights, id)
+	return ref, found, err
+}
+
+// datastore is the one to clone to: with a choice, the one with the most free space of those that are accessible.
+func (c *Client) datastore(ctx context.Context) (types.ManagedObjectReference, error) {
+	if len(c.place.datastores) == 1 {
+		return c.place.datastores[0], nil
+	}
+	found, err := c.retrieve(ctx, objects(c.place.datastores, []string{"summary"}, true))
+	if err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	var stores []mo.Datastore
+	if err := mo.LoadObjectContent(found, &stores); err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	best, free := types.ManagedObjectReference{}, int64(-1)
+	for _, d := range stores {
+		if writable(d.Summary) && d.Summary.FreeSpace > free {
+			best, free = d.Self, d.Summary.FreeSpace
+		}
+	}
+	if free < 0 {
+		return best, &Error{Kind: Storage, Err: errors.New("no datastore of the template is accessible"), Hint: "see their state in vCenter"}
+	}
+	return best, nil
+}
+
+func writable(s types.DatastoreSummary) bool {
+	return s.Accessible && (s.MaintenanceMode == "" || s.MaintenanceMode == string(types.DatastoreSummaryMaintenanceModeStateNormal))
+}

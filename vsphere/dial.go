@@ -1,0 +1,119 @@
+package vsphere
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/vmware/govmomi/vim25"
+	"github.com/vmware/govmomi/vim25/soap"
+)
+
+const (
+	// callTimeout bounds every single call. vCenter answers within seconds when it answers; its long work happens in tasks.
+	callTimeout = time.Minute
+	// userAgent tells administrators whose session it is.
+	userAgent = "vspherepool"
+)
+
+// dial prepares a client and reads the service content, which needs no login.
+func dial(ctx context.Context, c Connection) (*vim25.Client, error) {
+	u, err := soap.ParseURL(c.URL)
+	if err != nil || u == nil || u.Host == "" {
+		return nil, misconfigured("", "url is not a URL", "url must look like https://vcenter.example/sdk")
+	}
+	trusted, err := newTrust(c, u)
+	if err != nil {
+		return nil, err
+	}
+	client := soap.NewClient(u, false)
+	client.Timeout = callTimeout
+	client.UserAgent = userAgent
+	transport := client.DefaultTransport()
+	transport.DialTLSContext = nil // govmomi's knows one thumbprint per host and does not honour contexts
+	transport.TLSClientConfig = trusted.config()
+	vc, err := vim25.NewClient(ctx, client)
+	if err != nil {
+		client.CloseIdleConnections()
+	}
+	if distrust(err) != "" {
+		err = &Error{Kind: Misconfigured, Err: err, Hint: distrust(err)}
+	}
+	return vc, err
+}
+
+// trust decides which certificate is vCenter's.
+type trust struct {
+	host     string
+	caFile   string
+	prints   map[string]bool
+	insecure bool
+}
+
+func newTrust(c Connection, u *url.URL) (trust, error) {
+	t := trust{host: u.Hostname(), caFile: c.CAFile, insecure: c.InsecureSkipVerify, prints: map[string]bool{}}
+	for _, text := range c.Thumbprints {
+		plain := plainPrint(text)
+		if b, err := hex.DecodeString(plain); err != nil || len(b) != 20 && len(b) != 32 {
+			return t, misconfigured("", "thumbprint "+text+" is neither SHA-1 nor SHA-256", "write 20 or 32 bytes in hexadecimal, colons optional")
+		}
+		t.prints[plain] = true
+	}
+	_, err := t.roots()
+	return t, err
+}
+
+func plainPrint(s string) string {
+	return strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(s))
+}
+
+// config leaves the whole verification to verify, which knows thumbprints and reads the roots anew.
+func (t trust) config() *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true,
+		VerifyConnection:   t.verify,
+	}
+}
+
+// verify accepts a certificate that is pinned, or that chains to the roots and is for vCenter's host.
+func (t trust) verify(state tls.ConnectionState) error {
+	leaf := state.PeerCertificates[0]
+	if t.insecure || t.prints[plainPrint(soap.ThumbprintSHA256(leaf))] || t.prints[plainPrint(soap.ThumbprintSHA1(leaf))] {
+		return nil
+	}
+	roots, err := t.roots()
+	if err != nil {
+		return err
+	}
+	between := x509.NewCertPool()
+	for _, certificate := range state.PeerCertificates[1:] {
+		between.AddCert(certificate)
+	}
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: t.host, Intermediates: between}); err != nil {
+		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
+	}
+	return nil
+}
+
+// roots are read at each handshake, so that a renewed authority needs no restart; nil stands for the system's.
+func (t trust) roots() (*x509.CertPool, error) {
+	if t.caFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(t.caFile)
+	if err == nil {
+		pool := x509.NewCertPool()
+		if pool.AppendCertsFromPEM(pem) {
+			return pool, nil
+		}
+		err = errors.New("no certificate in it")
+	}
+	return nil, &Error{Kind: Misconfigured, Object: t.caFile, Err: err, Hint: "caFile must hold PEM certificates"}
+}

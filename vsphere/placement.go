@@ -1,0 +1,200 @@
+package vsphere
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// placement is a provisioning template, resolved: all that a clone spec needs and that is the same for every machine.
+type placement struct {
+	template   Template
+	source     types.ManagedObjectReference
+	folder     types.ManagedObjectReference
+	pool       types.ManagedObjectReference
+	datastores []types.ManagedObjectReference
+	snapshot   *types.ManagedObjectReference
+	linked     bool
+	// devices are the changes to the template's devices.
+	devices []types.BaseVirtualDeviceConfigSpec
+	// coresPerSocket is set where the template's own does not divide the number of CPUs asked for.
+	coresPerSocket int32
+	dropVApp       bool
+	userData       string
+}
+
+// resolve fills placement and site in.
+func (c *Client) resolve(ctx context.Context, t Template) error {
+	if !c.vim.IsVC() {
+		return misconfigured("", "url leads to "+c.vim.ServiceContent.About.FullName, "clones need a vCenter, not a single host")
+	}
+	p, err := newPlacement(t)
+	if err != nil {
+		return err
+	}
+	source, err := c.source(ctx, &p)
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context, *placement, mo.VirtualMachine) error{
+		c.chooseFolder, c.chooseMode, c.choosePool, c.chooseDatastores, c.chooseDevices,
+	} {
+		if err := step(ctx, &p, source); err != nil {
+			return err
+		}
+	}
+	c.place = p
+	return c.survey(ctx, source)
+}
+
+// newPlacement checks what can be checked without vCenter.
+func newPlacement(t Template) (placement, error) {
+	if err := freeKeys(t.ExtraConfig); err != nil {
+		return placement{}, err
+	}
+	data, err := t.CloudInit.userData()
+	return placement{template: t, userData: data}, err
+}
+
+func (c *Client) source(ctx context.Context, p *placement) (mo.VirtualMachine, error) {
+	var vm mo.VirtualMachine
+	ref, err := c.reference(ctx, p.template.Template, "VirtualMachine")
+	if err != nil {
+		return vm, setting("template", err)
+	}
+	p.source = ref
+	err = c.properties(ctx, ref, &vm, "name", "config.hardware", "config.files", "config.vAppConfig", "snapshot", "resourcePool",
+		"runtime.host", "datastore")
+	if err == nil && vm.Config == nil {
+		err = &Error{Kind: Storage, Object: p.template.Template, Hint: "vCenter cannot read the template's configuration; see its state there"}
+	}
+	return vm, wrap("read template", p.template.Template, err)
+}
+
+func (c *Client) chooseFolder(ctx context.Context, p *placement, _ mo.VirtualMachine) (err error) {
+	p.folder, err = c.folder(ctx, p.template.Folder)
+	return err
+}
+
+// choosePool takes the pool asked for, else the template's own, else, as real templates have none, the root pool of its host or cluster.
+func (c *Client) choosePool(ctx context.Context, p *placement, source mo.VirtualMachine) (err error) {
+	switch {
+	case p.template.ResourcePool != "":
+		p.pool, err = c.reference(ctx, p.template.ResourcePool, "ResourcePool", "VirtualApp")
+		return setting("resourcePool", err)
+	case source.ResourcePool != nil:
+		p.pool = *source.ResourcePool
+		return nil
+	}
+	p.pool, err = c.rootPool(ctx, source)
+	return wrap("find resource pool", source.Name, err)
+}
+
+func (c *Client) rootPool(ctx context.Context, source mo.VirtualMachine) (types.ManagedObjectReference, error) {
+	none := misconfigured(source.Name, "the template has no resource pool of its own", "set resourcePool")
+	if source.Runtime.Host == nil {
+		return types.ManagedObjectReference{}, none
+	}
+	var host mo.HostSystem
+	if err := c.properties(ctx, *source.Runtime.Host, &host, "parent"); err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	var compute mo.ComputeResource
+	if err := c.properties(ctx, *host.Parent, &compute, "resourcePool"); err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	if compute.ResourcePool == nil {
+		return types.ManagedObjectReference{}, none
+	}
+	return *compute.ResourcePool, nil
+}
+
+// chooseDatastores always ends with at least one: a clone without a datastore in its spec would spread like the template's disks do,
+// and a disk outside the machine's own directory does not count as its own when it is destroyed.
+func (c *Client) chooseDatastores(ctx context.Context, p *placement, source mo.VirtualMachine) error {
+	wanted := slices.Clone(p.template.Datastores)
+	if p.template.Datastore != "" {
+		wanted = append(wanted, p.template.Datastore)
+	}
+	for _, text := range wanted {
+		ref, err := c.reference(ctx, text, "Datastore")
+		if err != nil {
+			return setting("datastore", err)
+		}
+		p.datastores = append(p.datastores, ref)
+	}
+	if len(wanted) > 0 {
+		return nil
+	}
+	home, err := c.home(ctx, source)
+	p.datastores = []types.ManagedObjectReference{home}
+	return wrap("find datastore", source.Name, err)
+}
+
+// home is the datastore that the template's configuration file lies on.
+func (c *Client) home(ctx context.Context, source mo.VirtualMachine) (types.ManagedObjectReference, error) {
+	name, _ := datastorePath(source.Config.Files.VmPathName)
+	found, err := c.retrieve(ctx, objects(source.Datastore, []string{"name"}, true))
+	if err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	for _, o := range found {
+		if value[string](o, "name") == name {
+			return o.Obj, nil
+		}
+	}
+	return types.ManagedObjectReference{}, misconfigured(source.Name, "the template's datastore is not known", "set datastore")
+}
+
+// survey fills in the site.
+func (c *Client) survey(ctx context.Context, source mo.VirtualMachine) error {
+	region, err := c.datacenter(ctx, c.place.folder)
+	if err != nil {
+		return err
+	}
+	mode := CloneFull
+	if c.place.linked {
+		mode = CloneLinked
+	}
+	t := c.place.template
+	c.site = Site{
+		VCenter:   c.vim.ServiceContent.About.InstanceUuid,
+		Region:    region,
+		Source:    Ref(c.place.source.Value),
+		CloneMode: mode,
+		CPUs:      cmp.Or(t.CPUs, int(source.Config.Hardware.NumCPU)),
+		MemoryMiB: cmp.Or(t.MemoryMiB, int(source.Config.Hardware.MemoryMB)),
+		Notes:     notes(c.place, source),
+	}
+	return nil
+}
+
+// notes tell the operator what was decided in his place, and what will surprise him.
+func notes(p placement, source mo.VirtualMachine) []string {
+	var out []string
+	switch t := p.template; {
+	case t.CloneMode != "":
+	case p.linked:
+		out = append(out, fmt.Sprintf("cloneMode is not set: machines are linked clones, because %s has a snapshot.", source.Name))
+	case t.DiskGiB > 0:
+		out = append(out, "cloneMode is not set: machines are full clones, because diskGiB asks for a disk that a linked clone cannot have.")
+	default:
+		out = append(out, fmt.Sprintf("cloneMode is not set: machines are full clones, because %s has no snapshot to link to.", source.Name))
+	}
+	if len(p.template.Networks) == 0 && fixedAddress(source.Config.Hardware.Device) {
+		out = append(out, fmt.Sprintf("a network card of %s has a MAC address set by hand, which all machines will share: set networks.", source.Name))
+	}
+	return out
+}
+
+func fixedAddress(devices object.VirtualDeviceList) bool {
+	return slices.ContainsFunc(devices, func(d types.BaseVirtualDevice) bool {
+		card, ok := d.(types.BaseVirtualEthernetCard)
+		return ok && card.GetVirtualEthernetCard().AddressType == string(types.VirtualEthernetCardMacTypeManual)
+	})
+}

@@ -1,0 +1,76 @@
+package vsphere
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// spec is the clone spec of one machine. Everything that makes the VM ours is in it, so that there is no moment in which a VM of
+// ours exists without its mark; power comes later, because a clone that fails to power on would leave no trace of why.
+func (p placement) spec(pool string, order CloneOrder, datastore types.ManagedObjectReference) (types.VirtualMachineCloneSpec, error) {
+	config, err := p.config(pool, order)
+	return types.VirtualMachineCloneSpec{
+		Location: p.location(datastore),
+		Config:   config,
+		Snapshot: p.snapshot,
+	}, err
+}
+
+func (p placement) location(datastore types.ManagedObjectReference) types.VirtualMachineRelocateSpec {
+	move := types.VirtualMachineRelocateDiskMoveOptionsMoveAllDiskBackingsAndDisallowSharing
+	if p.linked {
+		move = types.VirtualMachineRelocateDiskMoveOptionsCreateNewChildDiskBacking
+	}
+	return types.VirtualMachineRelocateSpec{
+		Folder:       &p.folder,
+		Pool:         &p.pool,
+		Datastore:    &datastore,
+		DiskMoveType: string(move),
+	}
+}
+
+func (p placement) config(pool string, order CloneOrder) (*types.VirtualMachineConfigSpec, error) {
+	values, err := p.template.CloudInit.guestinfo(order, p.userData)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(values, p.template.ExtraConfig)
+	values[markKey] = Mark{Pool: pool, Machine: order.ID, UUID: string(order.ID)}.String()
+	values[statusKey] = order.Status.String()
+	spec := &types.VirtualMachineConfigSpec{
+		InstanceUuid: string(order.ID),
+		NumCPUs:      int32(p.template.CPUs),
+		MemoryMB:     int64(p.template.MemoryMiB),
+		DeviceChange: p.devices,
+		ExtraConfig:  options(values),
+	}
+	if p.coresPerSocket > 0 {
+		spec.NumCoresPerSocket = &p.coresPerSocket
+	}
+	if p.dropVApp {
+		spec.VAppConfigRemoved = &p.dropVApp // or cloud-init prefers the OVF properties to guestinfo
+	}
+	return spec, nil
+}
+
+// options is extraConfig in a fixed order.
+func options(values map[string]string) []types.BaseOptionValue {
+	var out []types.BaseOptionValue
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		out = append(out, &types.OptionValue{Key: key, Value: values[key]})
+	}
+	return out
+}
+
+// freeKeys refuses keys that are the marks' own.
+func freeKeys(extra map[string]string) error {
+	for key := range extra {
+		if strings.HasPrefix(strings.ToLower(key), keyPrefix) {
+			return misconfigured("extraConfig", key+" is reserved", "choose a key that does not start with "+keyPrefix)
+		}
+	}
+	return nil
+}

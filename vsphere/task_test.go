@@ -1,0 +1,173 @@
+package vsphere
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// work is a vCenter that has tasks, each ending at its time.
+type work struct {
+	mu    sync.Mutex
+	ends  map[Task]time.Time
+	fault map[Task]types.BaseMethodFault
+	down  error
+	looks int
+}
+
+func (w *work) read(_ context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looks++
+	if w.down != nil {
+		return nil, w.down
+	}
+	var out []types.ObjectContent
+	for _, o := range spec.ObjectSet {
+		end, known := w.ends[Task(o.Obj.Value)]
+		if !known {
+			continue
+		}
+		info := types.TaskInfo{State: types.TaskInfoStateRunning, Key: o.Obj.Value}
+		if !time.Now().Before(end) {
+			info.State = types.TaskInfoStateSuccess
+		}
+		if f := w.fault[Task(o.Obj.Value)]; f != nil {
+			info.State, info.Error = types.TaskInfoStateError, &types.LocalizedMethodFault{Fault: f}
+		}
+		out = append(out, types.ObjectContent{Obj: o.Obj, PropSet: []types.DynamicProperty{
+			{Name: "info", Val: info}, {Name: "info.state", Val: info.State},
+		}})
+	}
+	return out, nil
+}
+
+func (w *work) set(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
+}
+
+// poll runs a test with a poller of w in a bubble.
+func poll(t *testing.T, w *work, test func(*testing.T, *poller, context.CancelFunc)) {
+	synctest.Test(t, func(t *testing.T) {
+		w.set(func() { w.ends = map[Task]time.Time{} })
+		life, end := context.WithCancel(context.Background())
+		p := newPoller(life, w.read)
+		test(t, p, end)
+		end()
+		p.close()
+	})
+}
+
+func TestPollerEndsEachTaskInItsTime(t *testing.T) {
+	w := &work{}
+	poll(t, w, func(t *testing.T, p *poller, _ context.CancelFunc) {
+		start := time.Now()
+		var wg sync.WaitGroup
+		for name, span := range map[Task]time.Duration{"task-1": 0, "task-2": time.Second, "task-3": time.Minute} {
+			w.set(func() { w.ends[name] = start.Add(span) })
+			wg.Go(func() {
+				info, err := p.await(t.Context(), name)
+				if late := time.Since(start) - span; err != nil || info.Key != string(name) || late < 0 || late > longestPause {
+					t.Errorf("%s: %v after %v, %v", name, info.Key, time.Since(start), err)
+				}
+			})
+		}
+		wg.Wait()
+		if w.looks > 100 {
+			t.Errorf("%d looks in a minute", w.looks)
+		}
+		synctest.Wait()
+		if p.running {
+			t.Error("the goroutine outlives the last task")
+		}
+	})
+}
+
+func TestPollerIsNotStarvedByNewTasks(t *testing.T) {
+	w := &work{}
+	poll(t, w, func(t *testing.T, p *poller, _ context.CancelFunc) {
+		start := time.Now()
+		w.set(func() { w.ends["task-0"] = start; w.ends["task-x"] = start.Add(time.Hour) })
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
+				_, _ = p.await(ctx, "task-x")
+			})
+		}
+		if _, err := p.await(t.Context(), "task-0"); err != nil || time.Since(start) > 2*shortestPause {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestPollerTellsFailures(t *testing.T) {
+	w := &work{}
+	poll(t, w, func(t *testing.T, p *poller, _ context.CancelFunc) {
+		w.set(func() {
+			w.ends["task-1"] = time.Now()
+			w.fault = map[Task]types.BaseMethodFault{"task-1": &types.NoDiskSpace{}}
+		})
+		if _, err := p.await(t.Context(), "task-1"); KindOf(wrap("op", "", err)) != Storage {
+			t.Errorf("failed task: %v", err)
+		}
+		if _, err := p.await(t.Context(), "task-gone"); KindOf(err) != NotFound {
+			t.Errorf("vanished task: %v", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		w.set(func() { w.ends["task-2"] = time.Now().Add(time.Hour) })
+		if _, err := p.await(ctx, "task-2"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("impatient caller: %v", err)
+		}
+	})
+}
+
+func TestPollerHasPatience(t *testing.T) {
+	w := &work{}
+	poll(t, w, func(t *testing.T, p *poller, _ context.CancelFunc) {
+		start := time.Now()
+		w.set(func() { w.ends["task-1"] = start.Add(5 * time.Second); w.down = io.EOF })
+		time.AfterFunc(20*time.Second, func() { w.set(func() { w.down = nil }) })
+		if _, err := p.await(t.Context(), "task-1"); err != nil || time.Since(start) > 22*time.Second {
+			t.Errorf("blip: %v after %v", err, time.Since(start))
+		}
+		w.set(func() { w.down = io.EOF })
+		start = time.Now()
+		_, err := p.await(t.Context(), "task-1")
+		if span := time.Since(start); KindOf(wrap("op", "", err)) != Unreachable || span < patience || span > patience+2*time.Second {
+			t.Errorf("outage: %v after %v", err, span)
+		}
+		w.set(func() { w.down = soapFault(types.InvalidLogin{}) })
+		start = time.Now()
+		if _, err := p.await(t.Context(), "task-1"); KindOf(wrap("op", "", err)) != BadLogin || time.Since(start) > time.Second {
+			t.Errorf("refusal: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestPollerEndsWithItsClient(t *testing.T) {
+	w := &work{}
+	poll(t, w, func(t *testing.T, p *poller, end context.CancelFunc) {
+		w.set(func() { w.ends["task-1"] = time.Now().Add(time.Hour) })
+		time.AfterFunc(time.Minute, end)
+		if _, err := p.await(t.Context(), "task-1"); !errors.Is(err, errClosed) {
+			t.Error(err)
+		}
+		p.close()
+		if _, err := p.await(t.Context(), "task-1"); !errors.Is(err, errClosed) {
+			t.Error(err)
+		}
+	})
+}
