@@ -1,0 +1,122 @@
+package actors
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"vspherepool/vsphere"
+)
+
+var sdkURL = rule{
+	keywords: map[string]any{"format": "uri"},
+	check: func(value any) string {
+		u, err := url.Parse(value.(string))
+		fine := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
+		return unless(fine, "must be a URL such as https://vcenter.example/sdk")
+	},
+}
+
+var readableFile = rule{check: func(value any) string {
+	file, err := os.Open(value.(string))
+	if err != nil {
+		return "cannot be read: " + err.Error()
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	return unless(err == nil && !info.IsDir(), "must be a file")
+}}
+
+// ownKeys begin the extraConfig keys that the pool writes itself.
+const ownKeys = "vspherepool."
+
+var foreignKeys = rule{check: func(value any) string {
+	for _, key := range slices.Sorted(maps.Keys(value.(map[string]string))) {
+		if strings.HasPrefix(strings.ToLower(key), ownKeys) {
+			return fmt.Sprintf("must not have the key %q: the pool keeps its own marks under %s*", key, ownKeys)
+		}
+	}
+	return ""
+}}
+
+// pairing is a condition on two keys, reported at the first.
+type pairing struct {
+	path, with string
+	violated   bool
+	message    string
+}
+
+func pairings(c Config) []pairing {
+	api, tpl := c.CloudAPISettings, c.ProvisioningTemplate
+	badName := checkNames(tpl.NameTemplate, c.Name)
+	return []pairing{
+		{
+			"bounds.min", "bounds.max", c.Bounds.Max != nil && c.Bounds.Min > *c.Bounds.Max,
+			"must not be greater than bounds.max",
+		},
+		{
+			"cloudApiSettings.passwordFile", "cloudApiSettings.password", api.PasswordFile == "" && api.Password == "",
+			"is required, or password: one of the two",
+		},
+		{
+			"cloudApiSettings.password", "cloudApiSettings.passwordFile", api.Password != "" && api.PasswordFile != "",
+			"must not be given together with passwordFile: keep one of the two",
+		},
+		{
+			"provisioningTemplate.diskGiB", "provisioningTemplate.cloneMode", tpl.CloneMode == vsphere.CloneLinked && tpl.DiskGiB > 0,
+			"needs cloneMode \"full\": a linked clone's disk cannot be resized",
+		},
+		{
+			"provisioningTemplate.datastores", "provisioningTemplate.datastore", len(tpl.Datastores) > 0 && tpl.Datastore != "",
+			"must not be given together with datastore: keep one of the two",
+		},
+		{
+			"provisioningTemplate.cloudInit.userData", "provisioningTemplate.cloudInit.userDataFile",
+			tpl.CloudInit.UserData != "" && tpl.CloudInit.UserDataFile != "",
+			"must not be given together with userDataFile: keep one of the two",
+		},
+		{"provisioningTemplate.nameTemplate", "name", badName != "" && namePattern.MatchString(c.Name), badName},
+		{
+			"poolFetch.refreshInterval", "poolFetch.reachabilityTimeout", c.PoolFetch.RefreshInterval >= c.PoolFetch.ReachabilityTimeout,
+			"must be shorter than poolFetch.reachabilityTimeout",
+		},
+	}
+}
+
+// maxName is the longest name that vCenter gives a VM.
+const maxName = 80
+
+// checkNames tries a name template on two machines.
+func checkNames(nameTemplate, pool string) string {
+	one, err := nameOf(nameTemplate, pool, "01234567-89ab-4cde-8f01-23456789abcd", 0)
+	if err != nil {
+		return err.Error()
+	}
+	other, err := nameOf(nameTemplate, pool, "fedcba98-7654-4321-9edc-ba9876543210", 0)
+	if err != nil {
+		return err.Error()
+	}
+	if one == other {
+		return "gives all machines one name: use {{.Short}} or {{.ID}} in it"
+	}
+	return checkName(one)
+}
+
+// checkName refuses '/', '\\' and '%', which vCenter stores in an escaped form only: such a name would be read back as another one.
+func checkName(name string) string {
+	switch {
+	case strings.TrimSpace(name) != name:
+		return "makes names that begin or end with white space"
+	case strings.ContainsAny(name, `/\%`) || strings.ContainsFunc(name, unicode.IsControl):
+		return "makes names with '/', '\\', '%' or a control character"
+	case utf8.RuneCountInString(name) > maxName:
+		return fmt.Sprintf("makes names of more than %d characters", maxName)
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,266 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// machineActor drives one machine's life. It is a shell: the transition table decides what happens, operations.go does it, and this
+// file runs one operation at a time, each only after the record that calls for it is durable.
+type machineActor struct {
+	ops      *operations
+	log      *slog.Logger
+	recorder *actor.PID
+	// gen tells this actor's facts from those of an earlier actor for the same machine.
+	gen int
+
+	provider Provider
+	settings settings
+	rec      record
+
+	// running operation; its results count only while the phase it was started in lasts.
+	op       opID
+	busy     bool
+	opPhase  phase
+	cancelOp context.CancelFunc
+	// todo is the phase's activity while it has not been started.
+	todo activity
+	// attempts counts failures in a row of the activity; notBefore ends the pause after the last one.
+	attempts  int
+	notBefore time.Time
+
+	// written and durable number the record's versions.
+	written, durable int
+
+	calls calls
+	// since is the time of the last thing known first hand: observations from before it are history.
+	since     time.Time
+	lastSeen  time.Time
+	bootUntil time.Time
+	timerGen  int
+	stopTimer func()
+}
+
+// powerOnAttempts is how often a power-on is tried, some ten minutes with the pauses, before the machine is replaced.
+const powerOnAttempts = 8
+
+// Receive implements actor.Actor.
+func (m *machineActor) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		m.begin(ctx)
+	case *actor.Stopping:
+		m.stopTimer()
+		m.cancelOp()
+	case machineCommand:
+		m.handle(ctx, message)
+		m.advance(ctx)
+	}
+}
+
+func (m *machineActor) handle(ctx actor.Context, command machineCommand) {
+	switch c := command.(type) {
+	case takeTurn:
+		m.told(ctx, outcome{on: turnGranted})
+	case retireNow:
+		m.told(ctx, outcome{on: retireRequested, reason: c.reason})
+	case perform:
+		m.calls.queue = append(m.calls.queue, c.call)
+	case committed:
+		m.settleClaim(ctx, c.err)
+	case observed:
+		m.observe(ctx, c)
+	case gone:
+		m.observeGone(ctx, c)
+	case use:
+		m.provider, m.settings = c.provider, c.settings
+	case opDone:
+		m.opEnded(ctx, c)
+	case saved:
+		m.recordSaved(ctx, c)
+	case saveDue:
+		m.saveUnsaved(ctx)
+	case timerFired:
+		m.timerFired(ctx, c)
+	}
+}
+
+// begin goes on from the record.
+func (m *machineActor) begin(ctx actor.Context) {
+	m.stopTimer, m.cancelOp = func() {}, func() {}
+	m.since = time.Now()
+	m.enterPhase(ctx)
+	m.advance(ctx)
+}
+
+// enterPhase arms what comes with the phase: its activity and its deadline.
+func (m *machineActor) enterPhase(ctx actor.Context) {
+	m.todo = phases[m.rec.Phase].does
+	m.stopTimer()
+	switch {
+	case m.rec.Phase == booting:
+		m.bootUntil = time.Now().Add(m.settings.BootTimeout)
+	case m.rec.Phase == draining:
+		m.arm(ctx, m.settings.ShutdownTimeout)
+	case !m.rec.state().lasting():
+		m.arm(ctx, time.Until(m.rec.Ended.Add(m.settings.Retention)))
+	}
+}
+
+func (m *machineActor) arm(ctx actor.Context, d time.Duration) {
+	m.stopTimer()
+	m.timerGen++
+	m.stopTimer = after(ctx, d, timerFired{m.timerGen})
+}
+
+// told does what the supervisor decided, or says that it has no use for it now.
+func (m *machineActor) told(ctx actor.Context, o outcome) {
+	if !m.happen(ctx, o) {
+		m.decline(ctx)
+	}
+}
+
+// happen is the one place where a machine changes its phase.
+func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
+	from := m.rec.Phase
+	to, ok := next(from, o.on)
+	if !ok || m.calls.occupied() {
+		return false
+	}
+	m.rec = m.rec.enter(to, o, time.Now())
+	if o.vm != nil {
+		m.rec = m.rec.withVM(*o.vm)
+	}
+	if to == requested {
+		m.rename()
+	}
+	m.logTransition(from, o)
+	m.since = time.Now()
+	if m.busy && operationOf[phases[from].does].abandonable {
+		m.cancelOp()
+	}
+	m.pace(o)
+	m.enterPhase(ctx)
+	m.retryLater(ctx, from)
+	m.save(ctx)
+	m.publish(ctx, verdictOf(transition{from, o.on, to}, o))
+	return true
+}
+
+func (m *machineActor) rename() {
+	if name, err := nameOf(m.settings.NameTemplate, m.settings.Pool, m.rec.ID, m.rec.Names); err == nil {
+		m.rec.Name = name
+	}
+	m.rec.Task = ""
+}
+
+// pace keeps the pause after failures.
+func (m *machineActor) pace(o outcome) {
+	if o.on != opFailed {
+		if o.on != turnGranted {
+			m.attempts, m.notBefore = 0, time.Time{}
+		}
+		return
+	}
+	m.attempts++
+	m.notBefore = time.Now().Add(backoff(3*time.Second, m.attempts, rand.Float64()))
+}
+
+// retryLater postpones an activity that follows its own failure; the ones that wait for a turn are postponed by the planner.
+func (m *machineActor) retryLater(ctx actor.Context, from phase) {
+	if m.todo != doNothing && m.rec.Phase == from && m.attempts > 0 {
+		m.todo = doNothing
+		m.arm(ctx, time.Until(m.notBefore))
+	}
+}
+
+func (m *machineActor) timerFired(ctx actor.Context, t timerFired) {
+	does := phases[m.rec.Phase].does
+	switch {
+	case t.gen != m.timerGen:
+	case does != doNothing:
+		m.todo = does
+	case m.rec.Phase == givenUp && !m.rec.evictable():
+		m.happen(ctx, outcome{on: protectedAtDeadline, reason: "powered off from outside and protected; the VM was left alone"})
+	default:
+		m.happen(ctx, outcome{on: deadlinePassed})
+	}
+}
+
+// advance starts what can be started now: a caller's request first, then the phase's activity.
+func (m *machineActor) advance(ctx actor.Context) {
+	m.nextCall(ctx)
+	if m.busy || m.calls.occupied() || m.provider == nil || m.durable < m.written || m.todo == doNothing {
+		return
+	}
+	work := operationOf[m.todo]
+	m.todo = doNothing
+	m.start(ctx, work)
+}
+
+// start runs one operation; the actor has none running.
+func (m *machineActor) start(ctx actor.Context, work operation) {
+	m.op++
+	m.busy, m.opPhase = true, m.rec.Phase
+	op, j := m.op, job{m.provider, m.settings, m.rec}
+	m.cancelOp = m.ops.start(ctx, blockingCall{
+		timeout:     work.timeout,
+		abandonable: work.abandonable,
+		run:         func(c context.Context) any { return opDone{op, work.run(j, c)} },
+		failed:      func(err error) any { return opDone{op, outcome{on: opFailed, err: err}} },
+	})
+}
+
+func (m *machineActor) opEnded(ctx actor.Context, done opDone) {
+	if done.op != m.op {
+		return
+	}
+	m.busy = false
+	m.since = time.Now()
+	switch {
+	case m.calls.running:
+		m.callEnded(ctx, done.outcome)
+	case m.calls.claimed || m.opPhase != m.rec.Phase:
+		m.learn(ctx, done.outcome)
+	default:
+		m.happen(ctx, m.judge(done.outcome))
+	}
+}
+
+// learn keeps what an operation brought to light after the machine had moved on: a clone that was started after all must be found.
+// It does not save while a claim is being committed, or it would overwrite the claim.
+func (m *machineActor) learn(ctx actor.Context, o outcome) {
+	if o.task == "" {
+		return
+	}
+	m.rec.Task = o.task
+	if !m.calls.claimed {
+		m.save(ctx)
+	}
+}
+
+// judge turns a failure into a final one when it went on for long enough, and counts the names that were taken.
+func (m *machineActor) judge(o outcome) outcome {
+	switch {
+	case o.on == nameTaken:
+		m.rec.Names++
+	case o.on == opFailed && m.rec.Phase == starting && m.attempts+1 >= powerOnAttempts:
+		o.on, o.reason = opRefused, "it could not be powered on"
+	}
+	return o
+}
+
+func (m *machineActor) logTransition(from phase, o outcome) {
+	args := []any{"machine", m.rec.ID, "vm", m.rec.Name, "from", from, "to", m.rec.Phase, "reason", o.on}
+	if o.reason != "" {
+		args = append(args, "detail", o.reason)
+	}
+	if o.err != nil {
+		args = append(args, "err", o.err)
+	}
+	m.log.Info("machine transition", args...)
+}

@@ -1,0 +1,56 @@
+package actors
+
+import (
+	"cmp"
+
+	"vspherepool/vsphere"
+)
+
+// owns says whether the VM is provably this machine.
+func (r record) owns(vm vsphere.VM, pool string) bool {
+	return vm.Owned(pool) && vm.Mark.Machine == r.ID
+}
+
+// uuid is the VM's instance UUID: the machine's id, unless vCenter chose another one for the clone.
+func (r record) uuid() string { return cmp.Or(r.UUID, string(r.ID)) }
+
+// sighting is what an observation means to a machine; empty: nothing, because vCenter itself doesn't know.
+func sighting(r record, vm vsphere.VM, s settings) event {
+	switch {
+	case !vm.Connected:
+		return ""
+	case !r.owns(vm, s.Pool):
+		return seenUnowned
+	case vm.Mark.Retiring && r.allocated():
+		return retireRequested
+	case vm.Power != vsphere.PoweredOn:
+		return seenOff
+	case s.Ready == vsphere.ReadyPoweredOn, len(vm.IPs) > 0:
+		return seenReady
+	default:
+		return seenOn
+	}
+}
+
+// adoptedPhase is where a machine of which only the VM is known begins.
+func adoptedPhase(vm vsphere.VM, s settings) phase {
+	switch {
+	case vm.Mark.Retiring:
+		return retiring
+	case vm.Power != vsphere.PoweredOn:
+		return adopting
+	case s.Ready == vsphere.ReadyPoweredOn, len(vm.IPs) > 0:
+		return running
+	default:
+		return booting
+	}
+}
+
+// adoptedRecord is the record of a machine of which only the VM is known: its marks say what users said of it.
+func adoptedRecord(vm vsphere.VM, s settings) record {
+	r := record{ID: vm.Mark.Machine, UUID: vm.InstanceUUID, Ref: vm.Ref, Status: vsphere.DefaultStatus(), Phase: adoptedPhase(vm, s)}
+	if vm.Status != nil {
+		r.Status = *vm.Status
+	}
+	return r.withVM(vm)
+}

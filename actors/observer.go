@@ -1,0 +1,218 @@
+package actors
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// observer is the actor that watches vSphere for one pool. The sweep is the truth: a complete reading, level-triggered. The glance
+// between sweeps is for speed only: events name VMs to read at once, and machines that somebody waits for are read each time.
+type observer struct {
+	ops *operations
+	log *slog.Logger
+
+	provider Provider
+	fetch    PoolFetch
+	// gen makes timers and results of an earlier provider void.
+	gen int
+
+	follow   follow
+	sweeping bool
+	again    bool
+	failures int
+	glancing bool
+
+	// nextSweep is when the sweep timer fires; zero: it is not running.
+	nextSweep             time.Time
+	stopSweep, stopGlance func()
+}
+
+const (
+	sweepTimeout  = 2 * time.Minute
+	glanceTimeout = time.Minute
+	// soon is the pause before a sweep that confirms a doubt.
+	soon = 300 * time.Millisecond
+	// idleShare bounds the sweeps' share of the time: a sweep that takes long, because the pool is large, is made less often.
+	idleShare = 50
+)
+
+// Receive implements actor.Actor.
+func (o *observer) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		o.stopSweep, o.stopGlance = func() {}, func() {}
+	case *actor.Stopping:
+		o.stopTimers()
+	case observerCommand:
+		o.handle(ctx, message)
+	}
+}
+
+func (o *observer) handle(ctx actor.Context, command observerCommand) {
+	switch c := command.(type) {
+	case watch:
+		o.begin(ctx, c)
+	case follow:
+		o.follow = c
+	case sweepSoon:
+		o.sweepAfter(ctx, soon)
+	case sweepDue:
+		o.sweep(ctx, c)
+	case sweepDone:
+		o.swept(ctx, c)
+	case glanceDue:
+		o.glance(ctx, c)
+	case glanceDone:
+		o.glanced(ctx, c)
+	}
+}
+
+func (o *observer) begin(ctx actor.Context, w watch) {
+	o.stopTimers()
+	o.gen++
+	o.provider, o.fetch = w.provider, w.fetch
+	o.sweeping, o.again, o.glancing, o.failures = false, false, false, 0
+	o.sweepAfter(ctx, 0)
+	o.glanceAfter(ctx)
+}
+
+func (o *observer) stopTimers() {
+	o.stopSweep()
+	o.stopGlance()
+	o.nextSweep = time.Time{}
+}
+
+// sweepAfter makes the next sweep come no later than after d.
+func (o *observer) sweepAfter(ctx actor.Context, d time.Duration) {
+	if o.provider == nil {
+		return
+	}
+	if o.sweeping {
+		o.again = true
+		return
+	}
+	at := time.Now().Add(d)
+	if !o.nextSweep.IsZero() && !at.Before(o.nextSweep) {
+		return
+	}
+	o.stopSweep()
+	o.nextSweep = at
+	o.stopSweep = after(ctx, d, sweepDue{o.gen})
+}
+
+func (o *observer) glanceAfter(ctx actor.Context) {
+	o.stopGlance = after(ctx, o.fetch.EventInterval.Std(), glanceDue{o.gen})
+}
+
+func (o *observer) sweep(ctx actor.Context, due sweepDue) {
+	if due.gen != o.gen || o.sweeping {
+		return
+	}
+	o.sweeping, o.nextSweep = true, time.Time{}
+	gen, provider, elsewhere := o.gen, o.provider, slices.Clone(o.follow.elsewhere)
+	o.ops.start(ctx, blockingCall{
+		timeout:     sweepTimeout,
+		abandonable: true,
+		run: func(c context.Context) any {
+			begun := time.Now()
+			inventory, err := provider.Sweep(c, elsewhere)
+			return sweepDone{gen: gen, inventory: inventory, asked: elsewhere, took: time.Since(begun), err: err}
+		},
+		failed: func(err error) any { return sweepDone{gen: gen, err: err} },
+	})
+}
+
+func (o *observer) swept(ctx actor.Context, done sweepDone) {
+	if done.gen != o.gen {
+		return
+	}
+	o.sweeping = false
+	if done.err != nil {
+		o.failures++
+		ctx.Send(ctx.Parent(), sweepFailed{done.err})
+		o.sweepAfter(ctx, o.retryPause())
+		return
+	}
+	o.failures = 0
+	ctx.Send(ctx.Parent(), swept{done.inventory, done.asked})
+	pause := max(o.fetch.RefreshInterval.Std(), idleShare*done.took)
+	if o.again {
+		o.again, pause = false, soon
+	}
+	o.sweepAfter(ctx, pause)
+}
+
+// retryPause follows the configured retries and then goes on at the regular pace.
+func (o *observer) retryPause() time.Duration {
+	regular := o.fetch.RefreshInterval.Std()
+	if o.failures > max(o.fetch.Retries.MaxRetries, 1) {
+		return regular
+	}
+	return min(o.fetch.Retries.InitialBackoffDelay.Std()<<(o.failures-1), regular)
+}
+
+func (o *observer) glance(ctx actor.Context, due glanceDue) {
+	if due.gen != o.gen || o.glancing {
+		return
+	}
+	o.glancing = true
+	gen, provider, f := o.gen, o.provider, o.follow
+	o.ops.start(ctx, blockingCall{
+		timeout:     glanceTimeout,
+		abandonable: true,
+		run: func(c context.Context) any {
+			done := look(c, provider, f)
+			done.gen = gen
+			return done
+		},
+		failed: func(err error) any { return glanceDone{gen: gen, err: err} },
+	})
+}
+
+// look reads what events name and what somebody waits for, in one call; none if there is nothing to read.
+func look(ctx context.Context, provider Provider, f follow) glanceDone {
+	hints, err := provider.Hints(ctx)
+	if err != nil {
+		return glanceDone{err: err}
+	}
+	refs := slices.Clone(f.urgent)
+	for _, ref := range hints {
+		if f.members[ref] {
+			refs = append(refs, ref)
+		}
+	}
+	slices.Sort(refs)
+	refs = slices.Compact(refs)
+	if len(refs) == 0 {
+		return glanceDone{}
+	}
+	at := time.Now()
+	vms, absent, err := provider.Read(ctx, refs)
+	return glanceDone{at: at, vms: vms, absent: absent, err: err}
+}
+
+// glanced passes on what was seen. A failed glance proves nothing, nor does a VM that is absent, nor one that worked in the middle
+// of an outage: the sweep that they ask for does.
+func (o *observer) glanced(ctx actor.Context, done glanceDone) {
+	if done.gen != o.gen {
+		return
+	}
+	o.glancing = false
+	o.glanceAfter(ctx)
+	switch {
+	case done.err != nil:
+		o.log.Debug("glance at vSphere did not work", "err", done.err)
+		if o.failures == 0 {
+			o.sweepAfter(ctx, 0)
+		}
+	case len(done.vms) > 0:
+		ctx.Send(ctx.Parent(), noticed{done.at, done.vms})
+	}
+	if len(done.absent) > 0 || (done.err == nil && o.failures > 0) {
+		o.sweepAfter(ctx, 0)
+	}
+}

@@ -1,0 +1,250 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"vspherepool/vsphere"
+)
+
+// The operations of a machine: what each activity does against vSphere, as a sequence of steps that may all be repeated. They run
+// outside the actor and see only values.
+
+// outcome is how an operation ended: an event for the table, and what it brought to light.
+type outcome struct {
+	on     event
+	ref    vsphere.Ref
+	task   vsphere.Task
+	vm     *vsphere.VM
+	err    error
+	reason string
+}
+
+const (
+	shortCall = 2 * time.Minute
+	powerCall = 15 * time.Minute
+	// cloneCall bounds one wait for a clone; a clone that takes longer is waited for again.
+	cloneCall = 2 * time.Hour
+)
+
+// job is one operation's knowledge.
+type job struct {
+	provider Provider
+	settings settings
+	rec      record
+}
+
+// operation is an activity's work: what to run, for how long at most, and whether a shutdown may leave it because what it waits
+// for is on record.
+type operation struct {
+	run         func(job, context.Context) outcome
+	timeout     time.Duration
+	abandonable bool
+}
+
+var operationOf = map[activity]operation{
+	doClone:    {run: job.clone, timeout: shortCall},
+	doAwait:    {run: job.await, timeout: cloneCall, abandonable: true},
+	doLookUp:   {run: job.lookUp, timeout: cloneCall, abandonable: true},
+	doVerify:   {run: job.verify, timeout: shortCall},
+	doAdopt:    {run: job.adopt, timeout: cloneCall, abandonable: true},
+	doPowerOn:  {run: job.powerOn, timeout: powerCall, abandonable: true},
+	doShutdown: {run: job.shutDown, timeout: shortCall},
+	doPowerOff: {run: job.powerOff, timeout: powerCall, abandonable: true},
+	doDestroy:  {run: job.destroy, timeout: powerCall, abandonable: true},
+	doRemove:   {run: job.remove, timeout: powerCall, abandonable: true},
+}
+
+// on picks the event for an error's kind; otherwise opFailed.
+func on(err error, events map[vsphere.Kind]event) outcome {
+	if ev, ok := events[vsphere.KindOf(err)]; ok {
+		return outcome{on: ev, err: err}
+	}
+	return outcome{on: opFailed, err: err}
+}
+
+// cloneTrouble tells a clone that was refused from one whose outcome is unknown.
+func cloneTrouble(err error) outcome {
+	switch vsphere.KindOf(err) {
+	case vsphere.NameTaken:
+		return outcome{on: nameTaken, err: err}
+	case vsphere.Unreachable:
+		return outcome{on: outcomeLost, err: err}
+	default:
+		return outcome{on: opRefused, err: err, reason: "vSphere refused the clone"}
+	}
+}
+
+func (j job) clone(ctx context.Context) outcome {
+	task, err := j.provider.Clone(ctx, vsphere.CloneOrder{ID: j.rec.ID, Name: j.rec.Name, Status: j.rec.Status})
+	switch {
+	case err == nil:
+		return outcome{on: cloneAccepted, task: task}
+	case vsphere.KindOf(err) == vsphere.Busy:
+		return outcome{on: opFailed, err: err}
+	default:
+		return cloneTrouble(err)
+	}
+}
+
+func (j job) await(ctx context.Context) outcome {
+	ref, err := j.provider.Await(ctx, j.rec.Task)
+	switch {
+	case err == nil:
+		return outcome{on: cloneDone, ref: ref}
+	case vsphere.KindOf(err) == vsphere.NotFound:
+		return outcome{on: outcomeLost, err: err}
+	default:
+		return cloneTrouble(err)
+	}
+}
+
+// lookUp finds out what became of a clone: it waits for the task if that is known and for every clone of the template that may be
+// the one, and only then takes the inventory's word.
+func (j job) lookUp(ctx context.Context) outcome {
+	if err := j.settleClones(ctx); err != nil {
+		return outcome{on: opFailed, err: err}
+	}
+	vm, err := j.provider.Locate(ctx, j.rec.ID)
+	switch {
+	case err == nil:
+		return outcome{on: vmFound, ref: vm.Ref}
+	case vsphere.KindOf(err) == vsphere.NotFound:
+		return outcome{on: vmAbsent}
+	default:
+		return outcome{on: opFailed, err: err}
+	}
+}
+
+// settleClones waits until no clone runs any more that ran when it was called.
+func (j job) settleClones(ctx context.Context) error {
+	tasks, err := j.provider.Clones(ctx)
+	if err != nil {
+		return err
+	}
+	if j.rec.Task != "" {
+		tasks = append(tasks, j.rec.Task)
+	}
+	for _, task := range tasks {
+		if _, err := j.provider.Await(ctx, task); vsphere.KindOf(err) == vsphere.Unreachable {
+			return err
+		}
+	}
+	return nil
+}
+
+// verify makes sure that the clone carries what it was ordered with, and mends what it doesn't.
+func (j job) verify(ctx context.Context) outcome {
+	vm, trouble := j.read(ctx)
+	if vm == nil {
+		return trouble
+	}
+	if !j.rec.owns(*vm, j.settings.Pool) {
+		mark := vsphere.Mark{Pool: j.settings.Pool, Machine: j.rec.ID, UUID: vm.InstanceUUID}
+		if err := j.provider.Claim(ctx, vm.Ref, vsphere.Change{Mark: &mark, Status: &j.rec.Status}); err != nil {
+			return j.unlessOurs(err)
+		}
+	} else if vm.Status == nil || *vm.Status != j.rec.Status {
+		if err := j.provider.Write(ctx, j.own(), vsphere.Change{Status: &j.rec.Status}); err != nil {
+			return j.unlessOurs(err)
+		}
+	}
+	return outcome{on: vmVerified, vm: vm}
+}
+
+// adopt decides about a powered-off VM with our mark of which nothing else is known: a young one was being made, an old one was
+// stopped.
+func (j job) adopt(ctx context.Context) outcome {
+	if err := j.settleClones(ctx); err != nil {
+		return outcome{on: opFailed, err: err}
+	}
+	vm, trouble := j.read(ctx)
+	switch {
+	case vm == nil:
+		return trouble
+	case vm.Power == vsphere.PoweredOn, time.Since(vm.CreateDate) < j.settings.BootTimeout:
+		return outcome{on: adoptedFresh, vm: vm}
+	default:
+		return outcome{on: adoptedStale, vm: vm, reason: "found powered off"}
+	}
+}
+
+func (j job) read(ctx context.Context) (*vsphere.VM, outcome) {
+	found, gone, err := j.provider.Read(ctx, []vsphere.Ref{j.rec.Ref})
+	switch {
+	case err != nil:
+		return nil, outcome{on: opFailed, err: err}
+	case len(gone) > 0:
+		return nil, outcome{on: vmAbsent, reason: "the VM vanished"}
+	case len(found) == 0 || !found[0].Connected:
+		return nil, outcome{on: opFailed, err: refuse(Unavailable, "vm %s cannot be read now", j.rec.Ref)}
+	}
+	return &found[0], outcome{}
+}
+
+func (j job) powerOn(ctx context.Context) outcome {
+	err := j.provider.PowerOn(ctx, j.rec.Ref)
+	if err == nil {
+		return outcome{on: powerOnDone}
+	}
+	return on(err, map[vsphere.Kind]event{vsphere.NotFound: vmAbsent})
+}
+
+func (j job) shutDown(ctx context.Context) outcome {
+	if j.settings.ShutdownTimeout <= 0 {
+		return outcome{on: guestDeaf}
+	}
+	err := j.provider.ShutdownGuest(ctx, j.own())
+	if err == nil {
+		return outcome{on: guestAsked}
+	}
+	if vsphere.KindOf(err) == vsphere.WrongState {
+		return outcome{on: guestDeaf}
+	}
+	return j.unlessOurs(err)
+}
+
+func (j job) powerOff(ctx context.Context) outcome {
+	if err := j.provider.PowerOff(ctx, j.own()); err != nil {
+		return j.unlessOurs(err)
+	}
+	return outcome{on: powerOffDone}
+}
+
+func (j job) destroy(ctx context.Context) outcome {
+	err := j.provider.Destroy(ctx, j.own())
+	switch {
+	case err == nil:
+		return outcome{on: destroyed}
+	case vsphere.KindOf(err) == vsphere.WrongState:
+		return outcome{on: opStale, err: err}
+	default:
+		return j.unlessOurs(err)
+	}
+}
+
+// remove takes away what is left of a machine that is no member any more.
+func (j job) remove(ctx context.Context) outcome {
+	off := j.powerOff(ctx)
+	if off.on != powerOffDone {
+		return off
+	}
+	gone := j.destroy(ctx)
+	if gone.on == opStale {
+		gone.on = opFailed
+	}
+	return gone
+}
+
+func (j job) own() vsphere.Ownership {
+	return vsphere.Ownership{Ref: j.rec.Ref, Machine: j.rec.ID}
+}
+
+// unlessOurs turns the loss of the mark into a release, and everything else into a retry.
+func (j job) unlessOurs(err error) outcome {
+	o := on(err, map[vsphere.Kind]event{vsphere.NotOurs: opRefused, vsphere.NotFound: vmAbsent})
+	if o.on == opRefused {
+		o.reason = "the VM does not carry our mark any more; it was left alone"
+	}
+	return o
+}

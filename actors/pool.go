@@ -1,0 +1,116 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
+)
+
+// Pool is the only door to a pool's actors. Its methods may be called concurrently; every error is an *[Error].
+type Pool struct {
+	system     *actor.ActorSystem
+	supervisor *actor.PID
+	recorder   *actor.PID
+	ops        *operations
+	recorderOp *operations
+}
+
+// callTime is how long a machine's vSphere step may take where the caller set no limit: clients give up after a minute.
+const callTime = 50 * time.Second
+
+// View is the whole pool. NotStarted: it is stopped. Unavailable: vSphere has not been read for longer than reachabilityTimeout.
+func (p *Pool) View(ctx context.Context) (View, error) {
+	return query[View](ctx, p, viewQuery{})
+}
+
+// Size is the pool in numbers; it fails as View does.
+func (p *Pool) Size(ctx context.Context) (Size, error) {
+	return query[Size](ctx, p, sizeQuery{})
+}
+
+// Status never fails for the pool's own reasons.
+func (p *Pool) Status(ctx context.Context) (Status, error) {
+	return query[Status](ctx, p, statusQuery{})
+}
+
+// Ready returns once the first view of the pool, or the outage that prevents it, is known; at once for a pool without configuration.
+func (p *Pool) Ready(ctx context.Context) error {
+	_, err := query[Status](ctx, p, readyQuery{})
+	return err
+}
+
+// Resize sets the desired size, durably when it returns. Invalid: negative, or outside bounds that reject.
+func (p *Pool) Resize(ctx context.Context, desired int) error {
+	return p.tell(ctx, resize{desired})
+}
+
+// Terminate ends one member; when it returns that is decided for good. With decrement the desired size goes down with it, otherwise a
+// replacement is made. NotFound: no member. Invalid: protected, or the decrement would go below bounds.min. Unavailable: vSphere
+// failed the first step; nothing changed.
+func (p *Pool) Terminate(ctx context.Context, id string, decrement bool) error {
+	return p.call(ctx, id, call{kind: terminateCall, decrement: decrement})
+}
+
+// Detach lets a member go without touching it otherwise; the rest as Terminate.
+func (p *Pool) Detach(ctx context.Context, id string, decrement bool) error {
+	return p.call(ctx, id, call{kind: detachCall, decrement: decrement})
+}
+
+// Attach makes a running VM a member and raises the desired size by one; of a current member it changes nothing. The id is an instance
+// UUID, a managed object id or an inventory path. NotFound: no such VM. Invalid: not running, or another pool's.
+func (p *Pool) Attach(ctx context.Context, id string) error {
+	return p.tell(ctx, attach{id})
+}
+
+// SetServiceState notes what somebody says of the service on a member. With hold, API 2.0's form, OUT_OF_SERVICE takes the machine out
+// of the active size until another state is set this way.
+func (p *Pool) SetServiceState(ctx context.Context, id string, state ServiceState, hold bool) error {
+	if !state.Valid() {
+		return refuse(Invalid, "serviceState %q is none of BOOTING, IN_SERVICE, UNHEALTHY, OUT_OF_SERVICE, UNKNOWN", state)
+	}
+	return p.call(ctx, id, call{kind: serviceCall, service: state, hold: hold})
+}
+
+// SetMembership sets a member's membership status.
+func (p *Pool) SetMembership(ctx context.Context, id string, m Membership) error {
+	return p.call(ctx, id, call{kind: membershipCall, membership: m})
+}
+
+// Config is the configuration document in force as JSON, secrets masked. NotFound: none was set.
+func (p *Pool) Config(ctx context.Context) ([]byte, error) {
+	return query[[]byte](ctx, p, configQuery{})
+}
+
+// Configure puts a document in force that is valid and that vCenter accepts; otherwise the old one stays. Whether the pool is started
+// does not change.
+func (p *Pool) Configure(ctx context.Context, document []byte) error {
+	return p.tell(ctx, configure{document})
+}
+
+// Start lets the pool work; Invalid without a configuration.
+func (p *Pool) Start(ctx context.Context) error { return p.tell(ctx, startPool{}) }
+
+// Stop makes the pool refuse requests and leave its machines as they are.
+func (p *Pool) Stop(ctx context.Context) error { return p.tell(ctx, stopPool{}) }
+
+func (p *Pool) call(ctx context.Context, id string, c call) error {
+	c.until = time.Now().Add(callTime)
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(c.until) {
+		c.until = deadline
+	}
+	return p.tell(ctx, callMachine{vsphere.MachineID(id), c})
+}
+
+func (p *Pool) tell(ctx context.Context, command supervisorCommand) error {
+	_, err := ask(ctx, p.system.Root, p.supervisor, command)
+	return err
+}
+
+func query[T any](ctx context.Context, p *Pool, command supervisorCommand) (T, error) {
+	value, err := ask(ctx, p.system.Root, p.supervisor, command)
+	typed, _ := value.(T)
+	return typed, err
+}

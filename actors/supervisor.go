@@ -1,0 +1,229 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
+)
+
+// supervisor is the actor that owns one pool: its desired size, its configuration and its members. It does no I/O and never waits:
+// what takes time is done by operations, by the recorder, the observer and the machines, and comes back as a fact.
+type supervisor struct {
+	Options
+	ops      *operations
+	recorder *actor.PID
+	observer *actor.PID
+
+	// pool is what is durable, queued what will be once all writes under way have ended.
+	pool, queued PoolRecord
+	loaded       bool
+	config       *Config
+	provider     Provider
+	// connection numbers attempts to connect, so that one for an older configuration is void.
+	connection  int
+	attempts    int
+	configuring bool
+
+	seats map[vsphere.MachineID]*seat
+	gens  int
+	sight sight
+
+	breaker breaker
+	// resizes counts changes of the desired size; decrementing the calls under way that will lower it.
+	resizes, decrementing int
+	attaching             map[vsphere.MachineID]bool
+
+	views    views
+	waiting  []*actor.PID
+	planned  bool
+	draining bool
+	// leaving: this supervisor is ending, and so its children's ends are nothing to mend.
+	leaving  bool
+	wakeGen  int
+	stopWake func()
+}
+
+// seat is a member and the actor that drives it; pid is nil until its first record is durable.
+type seat struct {
+	member
+	pid *actor.PID
+	gen int
+	// missing counts complete sweeps in a row without the VM; elsewhere asks sweeps to look it up by itself.
+	missing   int
+	elsewhere bool
+	revivals  int
+}
+
+// Receive implements actor.Actor.
+func (s *supervisor) Receive(ctx actor.Context) {
+	switch message := ctx.Message().(type) {
+	case *actor.Started:
+		s.begin(ctx)
+	case *actor.Stopping, *actor.Restarting:
+		s.leaving = true
+		s.stopWake()
+	case *actor.Terminated:
+		s.childEnded(ctx, message.Who)
+	case supervisorCommand:
+		s.obey(ctx, message)
+	case supervisorFact:
+		if !s.leaving {
+			s.learn(ctx, message)
+		}
+	}
+}
+
+func (s *supervisor) begin(ctx actor.Context) {
+	s.stopWake = func() {}
+	s.views = newViews()
+	s.spawnObserver(ctx)
+	ctx.Send(s.recorder, load{ctx.Self()})
+}
+
+func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
+	switch c := command.(type) {
+	case viewQuery:
+		s.answer(ctx, s.view)
+	case sizeQuery:
+		s.answer(ctx, s.size)
+	case statusQuery:
+		ctx.Respond(answer{value: s.status()})
+	case configQuery:
+		s.tellConfig(ctx)
+	case readyQuery:
+		s.waiting = append(s.waiting, ctx.Sender())
+		s.answerWaiting(ctx)
+	case resize:
+		s.resize(ctx, c)
+	case startPool:
+		s.setStarted(ctx, true)
+	case stopPool:
+		s.setStarted(ctx, false)
+	case configure:
+		s.configure(ctx, c)
+	case attach:
+		s.attach(ctx, c)
+	case callMachine:
+		s.callMachine(ctx, c)
+	case drain:
+		s.draining = true
+		ctx.Respond(answer{value: s.provider})
+	}
+}
+
+func (s *supervisor) learn(ctx actor.Context, fact supervisorFact) {
+	switch f := fact.(type) {
+	case machineChanged:
+		s.machineChanged(ctx, f)
+	case claimed:
+		s.machineClaimed(ctx, f)
+	case called:
+		s.machineCalled(ctx, f)
+	case swept:
+		s.swept(ctx, f)
+	case sweepFailed:
+		s.sweepFailed(ctx, f)
+	case noticed:
+		s.noticed(ctx, f)
+	case loaded:
+		s.journalLoaded(ctx, f)
+	case stored:
+		s.stored(ctx, f)
+	case connected:
+		s.connected(ctx, f)
+	case prepared:
+		s.prepared(ctx, f)
+	case found:
+		s.attachFound(ctx, f)
+	case marked:
+		s.attachMarked(ctx, f)
+	case reconcile:
+		s.reconcile(ctx)
+	case wake:
+		s.woken(ctx, f)
+	case reconnect:
+		s.reconnect(ctx, f)
+	case revive:
+		s.revive(ctx, f)
+	}
+}
+
+// reconcileSoon asks for one pass after the messages that are waiting now: many changes, one plan.
+func (s *supervisor) reconcileSoon(ctx actor.Context) {
+	if !s.planned {
+		s.planned = true
+		ctx.Send(ctx.Self(), reconcile{})
+	}
+}
+
+// reconcile is the pass: plan, carry out, follow.
+func (s *supervisor) reconcile(ctx actor.Context) {
+	s.planned = false
+	if s.config == nil {
+		return
+	}
+	in := s.planInput()
+	for _, d := range plan(in) {
+		s.carryOut(ctx, d)
+	}
+	s.requestMachines(ctx)
+	s.sendFollow(ctx)
+	s.setWake(ctx, wakeAt(in))
+}
+
+func (s *supervisor) planInput() planInput {
+	in := planInput{
+		now:     time.Now(),
+		limits:  s.config.Limits,
+		policy:  s.config.ScaleIn.VictimSelectionPolicy,
+		breaker: s.breaker,
+		frozen:  s.frozen(),
+	}
+	if size, known := s.desired(); known {
+		in.desired = size
+	}
+	for _, seat := range s.seats {
+		in.members = append(in.members, seat.member)
+	}
+	return in
+}
+
+func (s *supervisor) carryOut(ctx actor.Context, d decision) {
+	if d.kind == request {
+		s.newSeat(d.reason)
+		return
+	}
+	seat := s.seats[d.machine]
+	if seat.pid == nil {
+		return
+	}
+	if d.kind == grant {
+		seat.granted = true
+		ctx.Send(seat.pid, takeTurn{})
+		return
+	}
+	seat.leaving = true
+	s.Log.Info("machine is to go", "pool", s.config.Name, "machine", d.machine, "reason", d.reason)
+	ctx.Send(seat.pid, retireNow{d.reason})
+}
+
+// setWake makes the next pass come when time alone changes the plan, and at the update interval at the latest.
+func (s *supervisor) setWake(ctx actor.Context, at time.Time) {
+	pause := s.config.PoolUpdate.UpdateInterval.Std()
+	for _, t := range []time.Time{at, s.sight.settled} {
+		if d := time.Until(t); d > 0 {
+			pause = min(pause, d)
+		}
+	}
+	s.stopWake()
+	s.wakeGen++
+	s.stopWake = after(ctx, pause, wake{s.wakeGen})
+}
+
+func (s *supervisor) woken(ctx actor.Context, w wake) {
+	if w.gen == s.wakeGen {
+		s.reconcileSoon(ctx)
+	}
+}

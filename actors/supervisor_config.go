@@ -1,0 +1,228 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
+)
+
+const connectTimeout = time.Minute
+
+// journalLoaded brings the pool back to where it was.
+func (s *supervisor) journalLoaded(ctx actor.Context, f loaded) {
+	if f.err != nil {
+		s.Log.Error("journal cannot be read", "err", f.err)
+		panic(f.err) // the journal was readable a moment ago: let the guardian start over
+	}
+	s.pool, s.queued, s.loaded = f.state.Pool, f.state.Pool, true
+	for _, rec := range f.state.Machines {
+		s.seats[rec.ID] = &seat{member: member{rec: rec}}
+	}
+	if len(s.pool.Document) > 0 {
+		config, err := ParseConfig(s.pool.Document)
+		if err != nil {
+			s.Log.Error("stored configuration is not valid any more; POST a new one to /config", "err", err)
+		} else {
+			s.config = &config
+			s.reviveAll(ctx)
+			s.connect(ctx)
+		}
+	}
+	s.answerWaiting(ctx)
+}
+
+func (s *supervisor) reviveAll(ctx actor.Context) {
+	for _, seat := range s.seats {
+		s.spawn(ctx, seat)
+	}
+}
+
+// connect tries to reach vCenter; connected goes on.
+func (s *supervisor) connect(ctx actor.Context) {
+	s.connection++
+	gen, config, open := s.connection, *s.config, s.Connect
+	s.ops.start(ctx, blockingCall{
+		timeout:     connectTimeout,
+		abandonable: true,
+		run: func(c context.Context) any {
+			provider, err := open(c, config.Name, config.CloudAPISettings, config.ProvisioningTemplate)
+			return connected{gen, provider, err}
+		},
+		failed: func(err error) any { return connected{gen: gen, err: err} },
+	})
+}
+
+func (s *supervisor) connected(ctx actor.Context, f connected) {
+	if f.gen != s.connection {
+		s.discard(ctx, f.provider)
+		return
+	}
+	err := f.err
+	if err == nil {
+		err = s.sameVCenter(f.provider)
+	}
+	if err != nil {
+		s.discard(ctx, f.provider)
+		s.attempts++
+		s.lostSight(ctx, err)
+		after(ctx, reconnectPause(err, s.attempts, s.Jitter()), reconnect{s.connection})
+		return
+	}
+	s.attempts = 0
+	s.useProvider(ctx, f.provider)
+}
+
+// reconnectPause spares accounts: a refused login is not tried again for three minutes, or vCenter locks the account.
+func reconnectPause(err error, attempt int, jitter float64) time.Duration {
+	if vsphere.KindOf(err) == vsphere.BadLogin {
+		return 3 * time.Minute
+	}
+	return min(backoff(time.Second, attempt, jitter), 30*time.Second)
+}
+
+func (s *supervisor) reconnect(ctx actor.Context, f reconnect) {
+	if f.gen == s.connection && !s.draining {
+		s.connect(ctx)
+	}
+}
+
+// sameVCenter refuses to mistake another vCenter for the one that the members live in: there they would all seem to be gone.
+func (s *supervisor) sameVCenter(p Provider) error {
+	if s.pool.VCenter == "" || s.pool.VCenter == p.Site().VCenter || len(s.seats) == 0 {
+		return nil
+	}
+	return fmt.Errorf("this is vCenter %s, but the pool's machines live in %s: point cloudApiSettings.url back to it, or use another state directory",
+		p.Site().VCenter, s.pool.VCenter)
+}
+
+func (s *supervisor) useProvider(ctx actor.Context, p Provider) {
+	s.discard(ctx, s.provider)
+	s.provider = p
+	for _, note := range p.Site().Notes {
+		s.Log.Info("note on the configuration", "pool", s.config.Name, "reason", note)
+	}
+	s.broadcast(ctx)
+	s.startWatching(ctx)
+}
+
+// discard logs out of a vCenter session that is not needed any more.
+func (s *supervisor) discard(ctx actor.Context, p Provider) {
+	if p == nil {
+		return
+	}
+	s.ops.start(ctx, blockingCall{
+		timeout: connectTimeout,
+		run: func(c context.Context) any {
+			if err := p.Close(c); err != nil {
+				s.Log.Warn("vCenter session was not closed", "err", err)
+			}
+			return nil
+		},
+		failed: func(error) any { return nil },
+	})
+}
+
+func (s *supervisor) tellConfig(ctx actor.Context) {
+	if len(s.pool.Document) == 0 {
+		ctx.Respond(answer{err: refuse(NotFound, "no cloud pool configuration has been set: POST one to /config")})
+		return
+	}
+	document, err := MaskConfig(s.pool.Document)
+	ctx.Respond(answer{value: document, err: err})
+}
+
+// configure checks a new document, against vCenter too, before anything of the old one is given up.
+func (s *supervisor) configure(ctx actor.Context, c configure) {
+	if s.draining || !s.loaded || s.configuring {
+		ctx.Respond(answer{err: refuse(Unavailable, "another configuration is being applied, or the server is starting or shutting down")})
+		return
+	}
+	s.configuring = true
+	asker, storedDocument, open := ctx.Sender(), s.pool.Document, s.Connect
+	s.ops.start(ctx, blockingCall{
+		timeout:     connectTimeout,
+		abandonable: true,
+		run: func(opCtx context.Context) any {
+			p := prepare(opCtx, open, c.document, storedDocument)
+			p.asker = asker
+			return p
+		},
+		failed: func(err error) any { return prepared{err: err, asker: asker} },
+	})
+}
+
+func prepare(ctx context.Context, open Connect, document, storedDocument []byte) prepared {
+	document, err := UnmaskConfig(document, storedDocument)
+	if err != nil {
+		return prepared{err: invalidConfig(err)}
+	}
+	config, err := ParseConfig(document)
+	if err != nil {
+		return prepared{err: invalidConfig(err)}
+	}
+	provider, err := open(ctx, config.Name, config.CloudAPISettings, config.ProvisioningTemplate)
+	switch vsphere.KindOf(err) {
+	case vsphere.Misconfigured, vsphere.BadLogin, vsphere.Forbidden, vsphere.NotFound:
+		return prepared{err: &Error{Kind: Invalid, Message: "vCenter rejects the configuration; the old one stays in force", Err: err}}
+	}
+	if err != nil {
+		return prepared{err: &Error{Kind: Unavailable, Message: "vCenter cannot be asked about the configuration; the old one stays in force", Err: err}}
+	}
+	return prepared{document: document, config: config, provider: provider}
+}
+
+func invalidConfig(err error) error {
+	return &Error{Kind: Invalid, Message: "the configuration is not valid; the old one stays in force", Err: err}
+}
+
+func (s *supervisor) prepared(ctx actor.Context, f prepared) {
+	s.configuring = false
+	err := f.err
+	if err == nil {
+		err = s.acceptable(f)
+	}
+	if err != nil {
+		s.discard(ctx, f.provider)
+		reply(ctx, f.asker, err)
+		return
+	}
+	s.commit(ctx, func(p *PoolRecord) { p.Document = f.document }, configStep{f})
+}
+
+// acceptable refuses what would orphan the members.
+func (s *supervisor) acceptable(f prepared) error {
+	if s.config != nil && s.config.Name != f.config.Name && len(s.seats) > 0 {
+		return refuse(Invalid, "the pool's name cannot change from %q to %q while it has machines: their marks carry it", s.config.Name, f.config.Name)
+	}
+	if err := s.sameVCenter(f.provider); err != nil {
+		return &Error{Kind: Invalid, Message: "the configuration was refused; the old one stays in force", Err: err}
+	}
+	return nil
+}
+
+// configStep puts a configuration in force.
+type configStep struct{ prepared }
+
+func (st configStep) finish(s *supervisor, ctx actor.Context, err error) {
+	if err != nil {
+		s.discard(ctx, st.provider)
+		reply(ctx, st.asker, journalFailure(err))
+		return
+	}
+	first := s.config == nil
+	s.config = &st.config
+	s.connection++
+	s.breaker = breaker{}
+	if first {
+		s.reviveAll(ctx)
+	}
+	s.Log.Info("configuration in force", "pool", s.config.Name)
+	s.useProvider(ctx, st.provider)
+	s.views.changed()
+	reply(ctx, st.asker, nil)
+	s.reconcileSoon(ctx)
+}

@@ -1,0 +1,156 @@
+package actors
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
+)
+
+// newSeat makes the intent of one more machine; requestMachines makes the new ones durable and brings them to life.
+func (s *supervisor) newSeat(reason string) {
+	id := vsphere.MachineID(s.NewID())
+	name, err := nameOf(s.config.ProvisioningTemplate.NameTemplate, s.config.Name, id, 0)
+	if err != nil {
+		name = fmt.Sprintf("%s-%s", s.config.Name, id)
+	}
+	rec := record{ID: id, Name: name, Phase: requested, Status: vsphere.DefaultStatus(), Requested: time.Now().UTC()}
+	if s.provider != nil {
+		site := s.provider.Site()
+		rec.Region, rec.CPUs, rec.MemoryMiB = site.Region, site.CPUs, site.MemoryMiB
+	}
+	s.seats[id] = &seat{member: member{rec: rec}, gen: -1}
+	s.Log.Info("machine requested", "pool", s.config.Name, "machine", id, "vm", name, "reason", reason)
+}
+
+// requestMachines writes the intents of all new seats in one step.
+func (s *supervisor) requestMachines(ctx actor.Context) {
+	var step spawnStep
+	for id, seat := range s.seats {
+		if seat.pid == nil && seat.gen == -1 {
+			seat.gen = 0
+			step.ids = append(step.ids, id)
+		}
+	}
+	if len(step.ids) > 0 {
+		s.views.changed()
+		s.commit(ctx, nil, step, s.recordsOf(step.ids)...)
+	}
+}
+
+func (s *supervisor) recordsOf(ids []vsphere.MachineID) []Change {
+	var changes []Change
+	for _, id := range ids {
+		rec := s.seats[id].rec
+		changes = append(changes, Change{machine: &rec})
+	}
+	return changes
+}
+
+// spawnStep brings the actors of new members to life.
+type spawnStep struct{ ids []vsphere.MachineID }
+
+func (st spawnStep) finish(s *supervisor, ctx actor.Context, err error) {
+	for _, id := range st.ids {
+		seat := s.seats[id]
+		switch {
+		case seat == nil:
+		case err != nil:
+			delete(s.seats, id)
+		default:
+			s.spawn(ctx, seat)
+		}
+	}
+	s.views.changed()
+	if err == nil {
+		s.reconcileSoon(ctx)
+	}
+}
+
+// spawn starts the actor of a member over its record: what was in flight is looked at again.
+func (s *supervisor) spawn(ctx actor.Context, seat *seat) {
+	s.gens++
+	seat.gen, seat.granted, seat.leaving = s.gens, false, false
+	seat.rec.Phase = resume(seat.rec.Phase)
+	gen, rec := seat.gen, seat.rec
+	env := machineActor{ops: s.ops, log: s.Log.With("pool", s.config.Name), recorder: s.recorder, gen: gen, rec: rec}
+	env.provider, env.settings = s.provider, s.config.settings()
+	seat.pid = ctx.Spawn(machineProps(env))
+}
+
+// machineChanged takes a machine's word on itself.
+func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
+	seat := s.seats[f.rec.ID]
+	if seat == nil || seat.gen != f.gen {
+		return
+	}
+	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
+	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
+	seat.rec, seat.notBefore = f.rec, f.notBefore
+	s.judge(f.outcome)
+	if f.rec.Phase == forgotten {
+		delete(s.seats, f.rec.ID)
+		ctx.Stop(seat.pid)
+	}
+	s.views.changed()
+	s.reconcileSoon(ctx)
+}
+
+// judge keeps the memory of launches.
+func (s *supervisor) judge(o launchOutcome) {
+	now := time.Now()
+	switch o.verdict {
+	case launchSucceeded:
+		s.breaker = s.breaker.succeeded()
+	case launchFailed:
+		s.breaker = s.breaker.failed(now, o.cause, o.message, s.Jitter())
+	case bootFailed:
+		s.breaker = s.breaker.bootFailed(now, o.message, s.Jitter())
+	case noVerdict:
+	}
+}
+
+// HandleFailure implements actor.SupervisorStrategy: a panic is a defect, and costs the actor that had it and no other. It is stopped,
+// and a new one starts over the record, as after a crash of the process.
+func (s *supervisor) HandleFailure(_ *actor.ActorSystem, children actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	s.Log.Error("actor panicked; another takes its place", "err", reason)
+	children.StopChildren(child)
+}
+
+// childEnded finds a replacement for an actor that ended without being told to.
+func (s *supervisor) childEnded(ctx actor.Context, who *actor.PID) {
+	switch {
+	case s.leaving:
+		return
+	case who.Equal(s.observer):
+		s.spawnObserver(ctx)
+		s.startWatching(ctx)
+		return
+	}
+	for id, seat := range s.seats {
+		if seat.pid != nil && seat.pid.Equal(who) {
+			seat.pid = nil
+			seat.revivals++
+			after(ctx, backoff(time.Second, seat.revivals, 0), revive{id})
+			return
+		}
+	}
+}
+
+func (s *supervisor) revive(ctx actor.Context, f revive) {
+	if seat := s.seats[f.id]; seat != nil && seat.pid == nil {
+		s.spawn(ctx, seat)
+		s.reconcileSoon(ctx)
+	}
+}
+
+// broadcast gives every machine the provider and settings in force.
+func (s *supervisor) broadcast(ctx actor.Context) {
+	for _, seat := range s.seats {
+		if seat.pid != nil {
+			ctx.Send(seat.pid, use{s.provider, s.config.settings()})
+		}
+	}
+}

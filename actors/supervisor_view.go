@@ -1,0 +1,140 @@
+package actors
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// views keeps the immutable view that readers get, made when somebody asks after a change.
+type views struct {
+	epoch   string
+	version uint64
+	view    View
+	fresh   bool
+}
+
+func newViews() views {
+	return views{epoch: strconv.FormatInt(time.Now().UnixNano(), 36)}
+}
+
+func (v *views) changed() { v.fresh = false }
+
+// answer responds with a query's result, unless the pool cannot be read now.
+func (s *supervisor) answer(ctx actor.Context, value func() any) {
+	if err := s.readable(); err != nil {
+		ctx.Respond(answer{err: err})
+		return
+	}
+	ctx.Respond(answer{value: value()})
+}
+
+// usable says why the pool takes no requests; nil: it does.
+func (s *supervisor) usable() error {
+	switch {
+	case s.draining || !s.loaded:
+		return errStopping()
+	case s.config == nil:
+		return refuse(NotStarted, "attempt to invoke cloudpool before being started: it has no configuration yet, POST one to /config")
+	case !s.pool.Started:
+		return refuse(NotStarted, "attempt to invoke cloudpool before being started: POST to /start first")
+	}
+	return nil
+}
+
+func errStopping() error {
+	return refuse(Unavailable, "the server is starting or shutting down; try again in a moment")
+}
+
+// readable says why there is no view to answer from.
+func (s *supervisor) readable() error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	if s.sight.observed.IsZero() {
+		return refuse(Unavailable, "vSphere has not been read yet: %s", cmp.Or(s.sight.outage, "the first reading is under way"))
+	}
+	limit := s.config.PoolFetch.ReachabilityTimeout.Std()
+	if age := time.Since(s.sight.observed); age > limit {
+		return refuse(Unavailable, "vSphere was last read %s ago, which is longer than reachabilityTimeout (%s): %s",
+			age.Round(time.Second), limit, cmp.Or(s.sight.outage, "a reading is under way"))
+	}
+	if _, known := s.desired(); !known {
+		return refuse(Unavailable, "the pool's members are being looked for; try again in a moment")
+	}
+	return nil
+}
+
+func (s *supervisor) view() any {
+	if !s.views.fresh {
+		s.views.version++
+		s.views.view = s.makeView()
+		s.views.fresh = true
+	}
+	return s.views.view
+}
+
+func (s *supervisor) makeView() View {
+	v := View{Epoch: s.views.epoch, Version: s.views.version, Observed: s.sight.observed, Size: s.countSize()}
+	v.Machines = make([]Machine, 0, len(s.seats))
+	for _, seat := range s.seats {
+		if seat.rec.Phase != forgotten {
+			v.Machines = append(v.Machines, seat.rec.machine())
+		}
+	}
+	slices.SortFunc(v.Machines, func(a, b Machine) int {
+		return cmp.Or(a.Requested.Compare(b.Requested), cmp.Compare(a.ID, b.ID))
+	})
+	return v
+}
+
+func (s *supervisor) size() any { return s.countSize() }
+
+func (s *supervisor) countSize() Size {
+	size := Size{Observed: s.sight.observed}
+	size.Desired, _ = s.desired()
+	if s.pool.Desired != nil {
+		size.Requested = *s.pool.Desired
+	}
+	for _, seat := range s.seats {
+		if seat.rec.allocated() {
+			size.Allocated++
+		}
+		if seat.rec.active() {
+			size.Active++
+		}
+	}
+	return size
+}
+
+func (s *supervisor) status() Status {
+	st := Status{
+		Started: s.pool.Started && s.config != nil, Configured: s.config != nil, Outage: s.sight.outage,
+		Orphans: s.sight.orphans, Foreign: s.sight.foreign,
+	}
+	if s.config == nil {
+		return st
+	}
+	st.Pool, st.Frozen = s.config.Name, s.frozen()
+	if s.breaker.open() {
+		st.Blocked = "machines cannot be made: " + s.breaker.message
+	}
+	if s.provider != nil {
+		st.Notes = s.provider.Site().Notes
+	}
+	return st
+}
+
+// answerWaiting tells those who wait for readiness once the first view or its outage is known.
+func (s *supervisor) answerWaiting(ctx actor.Context) {
+	if !s.loaded || (s.config != nil && s.sight.outage == "" && (s.sight.observed.IsZero() || !s.pool.Rebuilt)) {
+		return
+	}
+	for _, asker := range s.waiting {
+		ctx.Send(asker, answer{value: s.status()})
+	}
+	s.waiting = nil
+}
