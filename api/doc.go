@@ -1,0 +1,31 @@
+// Package api serves the pool over HTTPS: the elastisys cloud adapter API 2.0 and the cloud pool API 5.0, on the same paths with one
+// superset of JSON. The two differ in where the machine id stands: 2.0 has it in the path, 5.0 in the body.
+//
+// It is the translation between HTTP and [Service] and nothing else. It holds no state of the pool (the one cache, of the encoded
+// answer to GET /pool, is keyed by the view's own version), takes no decision about machines, and retries nothing.
+//
+// # A request's way
+//
+//	TLS ─▶ fasthttp ─▶ handle (id, recover, headers, log) ─▶ canonical path ─▶ router ─▶ decode ─▶ Service ─▶ encode
+//	                                                                                │        │
+//	                                                                                └─ error ─▶ problem ─▶ JSON error
+//
+// # Invariants
+//
+//   - Success is exactly 200. A mutation answers an empty body.
+//   - Every other answer has a JSON body {"message", "detail"}, those that fasthttp itself gives to unreadable requests included; the
+//     exceptions are the ones that HTTP wants empty, 304 and any answer to HEAD.
+//   - Input is decoded strictly before the pool is asked: a request that answers 400, 404 (path), 405, 413 or 415 has changed nothing.
+//   - What a client sends never makes a 5xx.
+//   - No redirects: old Java clients repeat a redirected POST as a GET. A path is either a route's own, with at most one trailing
+//     slash, or not found; nothing is cleaned, so no path can pass for another.
+//   - A cause of kind [actors.Internal] is logged and not sent. Request bodies and headers are neither logged nor echoed.
+//   - Everything a client can hold open is bounded in time, size and number; see [limits].
+//
+// # Crashes
+//
+// A panic in a handler costs that request: it answers 500 and the stack is logged. When the process dies, a request without an answer
+// may or may not have taken effect; the resize and the machine operations of [Service] are durable before they return, so what was
+// answered 200 is kept. Nothing here has to be recovered: the only files are the self-signed certificate and its key, and a
+// half-written pair is made again.
+package api

@@ -1,0 +1,47 @@
+package api
+
+import (
+	"context"
+
+	"github.com/valyala/fasthttp"
+)
+
+func (e *endpoints) getConfig(ctx context.Context, r *fasthttp.RequestCtx) error {
+	document, err := e.service.Config(ctx)
+	if err != nil {
+		return err
+	}
+	r.SetContentType(jsonType)
+	r.SetBody(document)
+	return nil
+}
+
+func (e *endpoints) setConfig(ctx context.Context, r *fasthttp.RequestCtx) error {
+	document, err := decodeDocument(r)
+	if err != nil {
+		return err
+	}
+	return e.service.Configure(ctx, document)
+}
+
+func (e *endpoints) start(ctx context.Context, r *fasthttp.RequestCtx) error {
+	if err := checkType(r, jsonTypes); err != nil {
+		return err
+	}
+	return e.service.Start(ctx)
+}
+
+func (e *endpoints) stop(ctx context.Context, r *fasthttp.RequestCtx) error {
+	if err := checkType(r, jsonTypes); err != nil {
+		return err
+	}
+	return e.service.Stop(ctx)
+}
+
+func (e *endpoints) getStatus(ctx context.Context, r *fasthttp.RequestCtx) error {
+	status, err := e.service.Status(ctx)
+	if err != nil {
+		return err
+	}
+	return writeJSON(r, statusDoc(status))
+}

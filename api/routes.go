@@ -1,0 +1,90 @@
+package api
+
+import (
+	"context"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+)
+
+// version is a set of API versions.
+type version uint8
+
+const (
+	v2 version = 1 << iota
+	v5
+)
+
+// route is one operation. Paths with {id} are the forms of API 2.0 (the one for the membership status came with 3.0).
+type route struct {
+	method   string
+	path     string
+	versions version
+	handle   func(*endpoints, context.Context, *fasthttp.RequestCtx) error
+}
+
+var routes = []route{
+	{fasthttp.MethodGet, "/pool", v2 | v5, (*endpoints).getPool},
+	{fasthttp.MethodGet, "/pool/size", v2 | v5, (*endpoints).getSize},
+	{fasthttp.MethodPost, "/pool/size", v2 | v5, (*endpoints).setSize},
+
+	{fasthttp.MethodPost, "/pool/{id}/terminate", v2, (*endpoints).terminate},
+	{fasthttp.MethodPost, "/pool/{id}/detach", v2, (*endpoints).detach},
+	{fasthttp.MethodPost, "/pool/{id}/attach", v2, (*endpoints).attachByPath},
+	{fasthttp.MethodPost, "/pool/{id}/serviceState", v2, (*endpoints).setServiceStateByPath},
+	{fasthttp.MethodPost, "/pool/{id}/membershipStatus", v2, (*endpoints).setMembership},
+
+	{fasthttp.MethodPost, "/pool/terminate", v5, (*endpoints).terminate},
+	{fasthttp.MethodPost, "/pool/detach", v5, (*endpoints).detach},
+	{fasthttp.MethodPost, "/pool/attach", v5, (*endpoints).attach},
+	{fasthttp.MethodPost, "/pool/serviceState", v5, (*endpoints).setServiceState},
+	{fasthttp.MethodPost, "/pool/membershipStatus", v5, (*endpoints).setMembership},
+
+	{fasthttp.MethodGet, configPath, v5, (*endpoints).getConfig},
+	{fasthttp.MethodPost, configPath, v5, (*endpoints).setConfig},
+	{fasthttp.MethodPost, "/start", v5, (*endpoints).start},
+	{fasthttp.MethodPost, "/stop", v5, (*endpoints).stop},
+	{fasthttp.MethodGet, "/status", v5, (*endpoints).getStatus},
+}
+
+// configPath is apart because its bodies may be larger.
+const configPath = "/config"
+
+func (s *Server) newRouter() *router.Router {
+	r := router.New()
+	r.RedirectTrailingSlash = false
+	r.RedirectFixedPath = false
+	r.NotFound = s.notFound
+	r.MethodNotAllowed = s.methodNotAllowed
+	for _, o := range routes {
+		r.Handle(o.method, o.path, s.endpoint(o))
+		if o.method == fasthttp.MethodGet {
+			r.Handle(fasthttp.MethodHead, o.path, s.endpoint(o))
+		}
+	}
+	return r
+}
+
+// endpoint runs a route with a deadline, and turns its error into an answer.
+func (s *Server) endpoint(o route) fasthttp.RequestHandler {
+	return func(r *fasthttp.RequestCtx) {
+		ctx, cancel := context.WithTimeout(s.base, s.limits.request)
+		defer cancel()
+		if err := o.handle(&s.endpoints, ctx, r); err != nil {
+			fail(r, err, o.versions)
+		}
+	}
+}
+
+func (s *Server) dispatch(r *fasthttp.RequestCtx) {
+	original := string(r.URI().PathOriginal())
+	path, ok := canonical(original)
+	if !ok || schemeless(r.Request.Header.RequestURI()) {
+		s.notFound(r)
+		return
+	}
+	if path != original {
+		r.URI().SetPath(path)
+	}
+	s.router.Handler(r)
+}

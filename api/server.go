@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/fasthttp/router"
+	"github.com/valyala/fasthttp"
+)
+
+// Options are what a server needs.
+type Options struct {
+	Service Service
+	Log     *slog.Logger
+	// CertFile and KeyFile are the server certificate, with its chain, and its key, in PEM. They are read again when they change.
+	CertFile, KeyFile string
+	// ClientCAFile, if set, makes the server require client certificates that one of the authorities in this PEM file has signed.
+	ClientCAFile string
+	// SelfSignedDir is where a certificate for localhost is made and kept when CertFile is empty.
+	SelfSignedDir string
+}
+
+// limits bound what a client can hold open.
+type limits struct {
+	// request is how long an operation may take; clients give up after 60 seconds.
+	request time.Duration
+	// read is for the TLS handshake, and again for each request from its first byte to its last; write for each answer; idle between
+	// requests.
+	read, write, idle time.Duration
+	// header, body and config are bytes: request line with headers, any body, the body of POST /config.
+	header, body, config int
+	// conns is for all clients together, perIP for those of one address.
+	conns, perIP int
+}
+
+var defaultLimits = limits{
+	request: 55 * time.Second,
+	read:    20 * time.Second,
+	write:   30 * time.Second,
+	idle:    2 * time.Minute,
+	header:  16 << 10,
+	body:    64 << 10,
+	config:  1 << 20,
+	conns:   4096,
+	perIP:   1024,
+}
+
+// Server is the HTTPS server of one pool.
+type Server struct {
+	log       *slog.Logger
+	limits    limits
+	endpoints endpoints
+	router    *router.Router
+	pair      *keyPair
+	tls       *tls.Config
+	fast      *fasthttp.Server
+	newcomers newcomers
+
+	// base is over when a shutdown has run out of patience.
+	base   context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	stopped  bool
+	listener *listener
+}
+
+// NewServer prepares a server. It fails when the certificate, its key or the client authorities cannot be read or made.
+func NewServer(o Options) (*Server, error) {
+	return newServer(o, defaultLimits)
+}
+
+func newServer(o Options, l limits) (*Server, error) {
+	pair, err := openKeyPair(o)
+	if err != nil {
+		return nil, err
+	}
+	config, err := tlsConfig(pair, o.ClientCAFile)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{log: o.Log, limits: l, endpoints: endpoints{service: o.Service}, pair: pair, tls: config}
+	s.newcomers.conns = make(map[net.Conn]struct{})
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.router = s.newRouter()
+	s.fast = s.newFastServer()
+	return s, nil
+}
+
+func (s *Server) newFastServer() *fasthttp.Server {
+	return &fasthttp.Server{
+		Handler:            s.handle,
+		ErrorHandler:       s.unreadable,
+		HeaderReceived:     s.bodyLimit,
+		ConnState:          s.newcomers.note,
+		Logger:             printer{s.log},
+		ReadTimeout:        s.limits.read,
+		WriteTimeout:       s.limits.write,
+		IdleTimeout:        s.limits.idle,
+		ReadBufferSize:     s.limits.header,
+		MaxRequestBodySize: s.limits.body,
+		Concurrency:        s.limits.conns,
+		MaxConnsPerIP:      s.limits.perIP,
+		CloseOnShutdown:    true,
+		// Parsing a form would read past the body limit into temporary files.
+		DisablePreParseMultipartForm: true,
+		SecureErrorLogMessage:        true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+	}
+}
+
+// bodyLimit is fasthttp's HeaderReceived hook.
+func (s *Server) bodyLimit(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	limit := s.limits.body
+	uri := fasthttp.AcquireURI()
+	defer fasthttp.ReleaseURI(uri)
+	if header.IsPost() && uri.Parse(header.Host(), header.RequestURI()) == nil {
+		if path, ok := canonical(string(uri.PathOriginal())); ok && path == configPath {
+			limit = s.limits.config
+		}
+	}
+	return fasthttp.RequestConfig{MaxRequestBodySize: limit}
+}
+
+// Serve answers requests on ln, over TLS, until [Server.Shutdown], and closes ln. It returns nil after a shutdown, and otherwise why no
+// more connections could be accepted.
+func (s *Server) Serve(ln net.Listener) error {
+	l := newListener(ln)
+	if !s.take(l) {
+		return l.Close()
+	}
+	return s.fast.Serve(tls.NewListener(l, s.tls))
+}
+
+// take notes the listener, so that a shutdown finds it even before fasthttp does. It returns false if the shutdown was first.
+func (s *Server) take(l *listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listener = l
+	return !s.stopped
+}
+
+// Shutdown stops taking requests and waits for the running ones. When ctx is over it cancels them and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.cancel()
+	s.refuse()
+	return s.fast.ShutdownWithContext(ctx)
+}
+
+func (s *Server) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	if s.listener != nil {
+		_ = s.listener.Close()
+	}
+	s.newcomers.close()
+}
+
+// CertificateFile names a PEM file that a client can trust this server by, as with curl's --cacert.
+func (s *Server) CertificateFile() string {
+	return s.pair.certFile
+}

@@ -1,0 +1,37 @@
+package api
+
+import (
+	"context"
+
+	"vspherepool/actors"
+)
+
+// Service is the pool as the handlers need it; *actors.Pool is the real one. Every method may be called concurrently, honours ctx, and
+// fails with an [actors.Error], whose kind decides the status of the answer.
+type Service interface {
+	// View is the whole pool as last seen.
+	View(ctx context.Context) (actors.View, error)
+	// Size is the pool in numbers.
+	Size(ctx context.Context) (actors.Size, error)
+	// Resize asks for a size of 0 or more. It returns when the number is durable.
+	Resize(ctx context.Context, desired int) error
+	// Terminate removes a member for good, Detach lets its VM go on outside of the pool. decrement lowers the desired size along with it.
+	Terminate(ctx context.Context, id string, decrement bool) error
+	Detach(ctx context.Context, id string, decrement bool) error
+	// Attach makes a VM a member, by instance UUID, managed object id or inventory path.
+	Attach(ctx context.Context, id string) error
+	// SetServiceState notes what somebody reported about a machine's service. With hold it has the effect of API 2.0: OUT_OF_SERVICE
+	// takes the machine out of the active size, any other state puts it back.
+	SetServiceState(ctx context.Context, id string, state actors.ServiceState, hold bool) error
+	// SetMembership sets the membership status.
+	SetMembership(ctx context.Context, id string, m actors.Membership) error
+	// Config is the configuration document as JSON, secrets masked.
+	Config(ctx context.Context) ([]byte, error)
+	// Configure replaces the configuration by a document in YAML or JSON.
+	Configure(ctx context.Context, document []byte) error
+	// Start and Stop switch the pool on and off; repeating either is a success.
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+	// Status is the life of the pool; it never fails for the pool being stopped or unconfigured.
+	Status(ctx context.Context) (actors.Status, error)
+}

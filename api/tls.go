@@ -1,0 +1,113 @@
+package api
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// keyPair is the server's certificate and key, kept in step with their files. Connections that are open go on with the one they
+// have seen.
+type keyPair struct {
+	certFile, keyFile string
+	// renew, if set, sees to it that the files hold a usable pair.
+	renew func() error
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	loaded  [2]os.FileInfo
+	current *tls.Certificate
+	failure error
+}
+
+func openKeyPair(o Options) (*keyPair, error) {
+	p := &keyPair{certFile: o.CertFile, keyFile: o.KeyFile, log: o.Log}
+	switch {
+	case o.CertFile == "" && o.KeyFile == "" && o.SelfSignedDir != "":
+		pair := selfSigned(o.SelfSignedDir)
+		p.certFile, p.keyFile, p.renew = pair.certFile(), pair.keyFile(), pair.ensure
+	case o.CertFile == "" || o.KeyFile == "":
+		return nil, errors.New("open server certificate: give both a certificate file and a key file")
+	}
+	if err := p.refresh(); err != nil {
+		return nil, fmt.Errorf("open server certificate: %w", err)
+	}
+	return p, nil
+}
+
+// certificate is for tls.Config.GetCertificate. Looking at two files costs nothing next to a handshake, and needs no watcher. A pair that
+// cannot be read, perhaps because only one of the files is replaced yet, leaves the last one in place.
+func (p *keyPair) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.report(p.refresh())
+	return p.current, nil
+}
+
+// report warns of a failure to reload, but not again for each handshake.
+func (p *keyPair) report(err error) {
+	if err != nil && (p.failure == nil || p.failure.Error() != err.Error()) {
+		p.log.Warn("server certificate not reloaded, the last one stays in use", "err", err)
+	}
+	p.failure = err
+}
+
+// refresh loads the pair if the files are not those loaded last.
+func (p *keyPair) refresh() error {
+	if p.renew != nil && (p.current == nil || expiring(p.current.Leaf, time.Now())) {
+		if err := p.renew(); err != nil {
+			return err
+		}
+	}
+	found, err := statBoth(p.certFile, p.keyFile)
+	if err != nil {
+		return err
+	}
+	if same(found[0], p.loaded[0]) && same(found[1], p.loaded[1]) {
+		return nil
+	}
+	pair, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
+	if err != nil {
+		return err
+	}
+	p.current, p.loaded = &pair, found
+	return nil
+}
+
+func statBoth(certFile, keyFile string) (found [2]os.FileInfo, err error) {
+	if found[0], err = os.Stat(certFile); err != nil {
+		return found, err
+	}
+	found[1], err = os.Stat(keyFile)
+	return found, err
+}
+
+func same(a, b os.FileInfo) bool {
+	return b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+func tlsConfig(p *keyPair, clientCAFile string) (*tls.Config, error) {
+	config := &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"http/1.1"},
+		GetCertificate: p.certificate,
+	}
+	if clientCAFile == "" {
+		return config, nil
+	}
+	pem, err := os.ReadFile(clientCAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read client authorities: %w", err)
+	}
+	config.ClientCAs = x509.NewCertPool()
+	if !config.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read client authorities: %s has no certificate in PEM", clientCAFile)
+	}
+	config.ClientAuth = tls.RequireAndVerifyClientCert
+	return config, nil
+}
