@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -111,7 +110,7 @@ func (r *rig) start() {
 			}
 			return fusedProvider{r.world, r.fuse}, nil
 		},
-		Log:    slog.New(slog.NewTextHandler(logTarget(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:    testLog(),
 		Config: []byte(r.config),
 		Jitter: func() float64 { return 0 },
 	})
@@ -125,12 +124,12 @@ func (r *rig) start() {
 	synctest.Wait()
 }
 
-// logTarget is silent unless VSPHEREPOOL_TEST_LOG is set.
-func logTarget() io.Writer {
+// testLog is silent unless VSPHEREPOOL_TEST_LOG is set.
+func testLog() *slog.Logger {
 	if os.Getenv("VSPHEREPOOL_TEST_LOG") != "" {
-		return os.Stderr
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
-	return io.Discard
+	return slog.New(slog.DiscardHandler)
 }
 
 func (r *rig) stop() {
