@@ -87,7 +87,11 @@ func (c *Client) Close(ctx context.Context) error {
 	if c.logout == nil {
 		return nil
 	}
-	return wrap("log out", "", c.logout(ctx))
+	err := c.logout(ctx)
+	if isFault(err, fault[types.NotAuthenticated]()) {
+		return nil // the session was over already
+	}
+	return wrap("log out", "", err)
 }
 
 func vmRef(ref Ref) types.ManagedObjectReference {

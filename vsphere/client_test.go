@@ -97,7 +97,10 @@ func TestLifeOfAMachine(t *testing.T) {
 	if !vm.Owned(pool) || vm.Mark.Machine != own.Machine || vm.InstanceUUID != string(own.Machine) || *vm.Status != vsphere.DefaultStatus() {
 		t.Fatalf("clone is %+v", vm)
 	}
-	if vm.Power != vsphere.PoweredOff || !vm.Connected || vm.CPUs == 0 || vm.MemoryMiB == 0 || vm.Host == "" || vm.Datastore == "" || vm.CreateDate.IsZero() {
+	if vm.Power != vsphere.PoweredOff || !vm.Connected {
+		t.Fatalf("clone is %+v", vm)
+	}
+	if !vm.Detail || vm.CPUs == 0 || vm.MemoryMiB == 0 || vm.Host == "" || vm.Datastore == "" || vm.CreateDate.IsZero() {
 		t.Fatalf("clone is %+v", vm)
 	}
 	must(t, s.PowerOn(ctx, own.Ref))

@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/vmware/govmomi/object"
@@ -42,9 +43,9 @@ func (c *Client) Await(ctx context.Context, t Task) (Ref, error) {
 	return Ref(made), nil
 }
 
-// Clones lists the tasks that clone the pool's template and have not ended, anybody's.
+// Clones lists the tasks that clone the pool's template and have not ended, anybody's as far as the account may see them.
 func (c *Client) Clones(ctx context.Context) ([]Task, error) {
-	recent, err := c.retrieve(ctx, types.PropertyFilterSpec{
+	recent, err := c.collect(ctx, types.PropertyFilterSpec{
 		ObjectSet: []types.ObjectSpec{{
 			Obj:       *c.vim.ServiceContent.TaskManager,
 			Skip:      types.NewBool(true),
@@ -52,6 +53,9 @@ func (c *Client) Clones(ctx context.Context) ([]Task, error) {
 		}},
 		PropSet: []types.PropertySpec{{Type: "Task", PathSet: []string{"info.state", "info.entity", "info.descriptionId"}}},
 	})
+	if err == nil {
+		recent, err = readable(slices.DeleteFunc(recent, forbidden))
+	}
 	var tasks []Task
 	for _, o := range recent {
 		if c.cloning(o) {
@@ -59,6 +63,11 @@ func (c *Client) Clones(ctx context.Context) ([]Task, error) {
 		}
 	}
 	return tasks, wrap("list clone tasks of", string(c.site.Source), err)
+}
+
+// forbidden is a task of somebody whose tasks the account may not read, and so not one of ours.
+func forbidden(o types.ObjectContent) bool {
+	return KindOf(wrap("read task", "", hidden(o))) == Forbidden
 }
 
 func (c *Client) cloning(o types.ObjectContent) bool {

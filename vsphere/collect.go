@@ -17,9 +17,18 @@ const (
 	tidyTimeout = 5 * time.Second
 )
 
-// retrieve reads everything that spec selects, all its pages, or fails: an answer that hides a wanted property is an error, never
-// a smaller answer. Objects that vanished while they were read are left out. Errors are raw.
+// retrieve reads everything that spec selects or fails: an answer that hides a wanted property is an error, never a smaller answer.
+// Objects that vanished while they were read are left out. Errors are raw.
 func (c *Client) retrieve(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
+	answers, err := c.collect(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	return readable(answers)
+}
+
+// collect reads all pages of what spec selects, whatever they hide.
+func (c *Client) collect(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
 	res, err := methods.RetrievePropertiesEx(ctx, c.vim, &types.RetrievePropertiesEx{
 		This:    c.vim.ServiceContent.PropertyCollector,
 		SpecSet: []types.PropertyFilterSpec{spec},
@@ -32,7 +41,7 @@ func (c *Client) retrieve(ctx context.Context, spec types.PropertyFilterSpec) ([
 	if err != nil {
 		return nil, err
 	}
-	return readable(append(res.Returnval.Objects, rest...))
+	return append(res.Returnval.Objects, rest...), nil
 }
 
 // pages reads what follows the first page.

@@ -122,3 +122,29 @@ func TestDestroyLeavesStrangersDisks(t *testing.T) {
 		t.Error("a first class disk is not the VM's own")
 	}
 }
+
+func TestClonesOfOthersMayBeHidden(t *testing.T) {
+	source := vmRef("vm-1")
+	task := func(id string, state types.TaskInfoState) types.ObjectContent {
+		return types.ObjectContent{Obj: taskRefs([]Task{Task(id)})[0], PropSet: []types.DynamicProperty{
+			{Name: "info.state", Val: state},
+			{Name: "info.entity", Val: source},
+			{Name: "info.descriptionId", Val: "VirtualMachine.clone"},
+		}}
+	}
+	manager := types.ManagedObjectReference{Type: "TaskManager", Value: "TaskManager"}
+	hide := func(f types.BaseMethodFault) ([]Task, error) {
+		c := &Client{vim: scripted(&script{answer: func(_ int, _, res soap.HasFault) error {
+			page(res, "", task("task-1", types.TaskInfoStateQueued), lacking("x", "info.state", f), task("task-2", types.TaskInfoStateError))
+			return nil
+		}})}
+		c.vim.ServiceContent.TaskManager, c.place.source = &manager, source
+		return c.Clones(t.Context())
+	}
+	if tasks, err := hide(&types.NoPermission{}); err != nil || len(tasks) != 1 || tasks[0] != "task-1" {
+		t.Errorf("%v, %v", tasks, err)
+	}
+	if _, err := hide(&types.NotAuthenticated{}); KindOf(err) != Unreachable {
+		t.Error(err)
+	}
+}

@@ -1,33 +1,34 @@
-// Package vsphere is everything SOAP: one vCenter as a pool of virtual machines needs it. [Client] has a verb for each thing that may be
-// done to a machine, one listing that is complete or fails, and errors that carry a [Kind], so that nobody else knows SOAP.
+// Package vsphere is everything SOAP: one vCenter as a pool of virtual machines needs it. [Client] has a verb for each thing that may
+// be done to a machine, one listing that is complete or fails, and errors that carry a [Kind], so that nobody else knows SOAP.
 //
 // It decides nothing: no retries, no budgets, no policy, no memory of what was asked before. The actors do that. It is not a general
 // client either: whatever a pool does not need is left out.
 //
 // # The mark
 //
-// A VM belongs to a pool if its extraConfig key vspherepool.mark says so and names the VM's own instance UUID (see [VM.Owned]). The mark is part
-// of the clone spec, so a VM of ours never exists without it; a copy made by an administrator carries the mark but another UUID. The key
-// does not start with guestinfo., because a guest can write those. vspherepool.status, beside it, keeps what users said of the machine.
+// A VM belongs to a pool if its extraConfig key vspherepool.mark says so and names the VM's own instance UUID (see [VM.Owned]). The
+// mark is part of the clone spec, so a VM of ours never exists without it; a copy made by an administrator carries the mark but another
+// UUID. The key does not start with guestinfo., because a guest can write those. vspherepool.status, beside it, keeps what users said
+// of the machine.
 //
 // # Invariants
 //
-//   - Nothing is powered off, shut down, destroyed or marked unless the mark was read a moment before, by reference, and proves the VM ours.
-//     Names prove nothing.
-//   - Never touched: VMs without our mark (but by Claim, for attach), the template, other pools' VMs, disks outside the VM's own directory,
-//     folders (one may be created, none is changed or removed), networks, datastores, roles, tags.
+//   - Nothing is powered off, shut down, destroyed or marked unless the mark was read a moment before, by reference, and proves the VM
+//     ours. Names prove nothing.
+//   - Never touched: VMs without our mark (but by Claim, for attach), the template, other pools' VMs, disks outside the VM's own
+//     directory, folders (one may be created, none is changed or removed), networks, datastores, roles, tags.
 //   - An answer that hides a property, misses a page or comes without a session is an error. "Could not read" is never "not there".
 //   - Absent means that vCenter answered ManagedObjectNotFound for that very reference.
-//   - A call is repeated only if it was refused for want of a session, which vCenter does before it executes anything. After a network error
-//     nothing is repeated: the call may have had its effect, and only the caller knows how to find out.
+//   - A call is repeated only if it was refused for want of a session, which vCenter does before it executes anything. After a network
+//     error nothing is repeated: the call may have had its effect, and only the caller knows how to find out.
 //   - A refused password is not sent again for three minutes unless it was changed, so that nobody's account gets locked.
 //   - There is one session, one event collector and, while tasks are in flight, one goroutine. All end with Close.
 //
 // # Following changes
 //
-// [Client.Sweep] is the truth: one RetrievePropertiesEx over the pool's folder. [Client.Hints] says where to look sooner, from one event history
-// collector; losing all events costs latency only. Own operations are known from their tasks, which one poller watches. Property
-// collector waits are not used: vcsim deadlocks under them, and on vCenter the sweep costs little.
+// [Client.Sweep] is the truth: one RetrievePropertiesEx over the pool's folder. [Client.Hints] says where to look sooner, from one
+// event history collector; losing all events costs latency only. Own operations are known from their tasks, which one poller watches.
+// Property collector waits are not used: vcsim deadlocks under them, and on vCenter the sweep costs little.
 //
 // # Crash story
 //
@@ -43,8 +44,8 @@
 //     location.deviceChange for devices. vCenter may replace the UUID on a conflict (API reference), hence the UUID in the mark.
 //   - DuplicateName makes folder and name an atomic create-if-absent; it may come from the call or from the task.
 //   - A reconfiguration with an outdated changeVersion fails with ConcurrentAccess (API reference; vic #6929). vcsim ignores it.
-//   - The keyed path config.extraConfig["key"] can be read (vm-operator's watcher and nova do); an absent key is left out or reported as
-//     InvalidProperty.
+//   - The keyed path config.extraConfig["key"] can be read (vm-operator's watcher and nova do); an absent key is left out or reported
+//     as InvalidProperty.
 //   - Objects that do not exist are left out if reportMissingObjectsInResults is set (API reference); Read asks again for each of them.
 //   - A linked clone's own disks lie in its own directory on the datastore of its spec, so that disks elsewhere are somebody else's.
 //   - recentTask of the task manager has the clones of other sessions of the same account; it drops a task ten minutes after its end.

@@ -29,7 +29,8 @@ func TestDuration(t *testing.T) {
 
 func TestNoDuration(t *testing.T) {
 	for _, text := range []string{
-		`30`, `"30"`, `"soon"`, `""`, `{}`, `{"time": 1}`, `{"unit": "seconds"}`, `{"time": 1, "unit": "fortnights"}`, `{"time": 1.5, "unit": "hours"}`,
+		`30`, `"30"`, `"soon"`, `""`, `{}`, `{"time": 1}`, `{"unit": "seconds"}`,
+		`{"time": 1, "unit": "fortnights"}`, `{"time": 1.5, "unit": "hours"}`,
 		`{"time": 9223372036854775807, "unit": "days"}`, `null`, `[]`, `true`,
 	} {
 		var d Duration

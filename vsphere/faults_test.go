@@ -87,7 +87,8 @@ func TestFaultKinds(t *testing.T) {
 
 func TestNoAnswerIsUnreachable(t *testing.T) {
 	for _, err := range []error{
-		io.EOF, context.DeadlineExceeded, context.Canceled, errClosed, &url.Error{Op: "Post", URL: "x", Err: errors.New("503 Service Unavailable")},
+		io.EOF, context.DeadlineExceeded, context.Canceled, errClosed,
+		&url.Error{Op: "Post", URL: "x", Err: errors.New("503 Service Unavailable")},
 	} {
 		if got := KindOf(wrap("op", "", err)); got != Unreachable {
 			t.Errorf("%v is kind %d", err, got)
@@ -119,10 +120,13 @@ func TestHints(t *testing.T) {
 		err  error
 		want []string
 	}{
-		"privilege": {soapFault(types.NoPermission{Object: &vm, PrivilegeId: "VirtualMachine.Interact.PowerOff"}), []string{"VirtualMachine.Interact.PowerOff", "vm-1"}},
-		"argument":  {soapFault(types.InvalidArgument{InvalidProperty: "spec.pool"}), []string{"spec.pool"}},
-		"property":  {soapFault(types.InvalidProperty{Name: "config.x"}), []string{"config.x"}},
-		"device":    {soapFault(types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "device[1]"}}), []string{"device[1]"}},
+		"privilege": {
+			soapFault(types.NoPermission{Object: &vm, PrivilegeId: "VirtualMachine.Interact.PowerOff"}),
+			[]string{"VirtualMachine.Interact.PowerOff", "vm-1"},
+		},
+		"argument": {soapFault(types.InvalidArgument{InvalidProperty: "spec.pool"}), []string{"spec.pool"}},
+		"property": {soapFault(types.InvalidProperty{Name: "config.x"}), []string{"config.x"}},
+		"device":   {soapFault(types.InvalidDeviceSpec{InvalidVmConfig: types.InvalidVmConfig{Property: "device[1]"}}), []string{"device[1]"}},
 		"no host": {
 			soapFault(types.NoCompatibleHost{Error: []types.LocalizedMethodFault{{}, {LocalizedMessage: "too little memory"}}}),
 			[]string{"too little memory"},

@@ -40,7 +40,8 @@ func TestMarksOfOtherVersions(t *testing.T) {
 		t.Errorf("%q: %+v, %v", newer, m, err)
 	}
 	for _, bad := range []string{
-		"", "v2;pool=web;machine=m;uuid=u", "v1", "v1;pool=web;machine=m", "v1;pool=;machine=m;uuid=u", "v1;pool=web;machine=m;uuid=%zz", "v1;pool",
+		"", "v2;pool=web;machine=m;uuid=u", "v1", "v1;pool=web;machine=m", "v1;pool=;machine=m;uuid=u", "v1;pool=web;machine=m;uuid=%zz",
+		"v1;pool",
 		strings.Repeat("x", 1000),
 	} {
 		if m, err := ParseMark(bad); err == nil {

@@ -16,7 +16,9 @@ func (c *Client) prove(ctx context.Context, o Ownership) (VM, error) {
 	case err != nil:
 		return vm, err
 	case vm.InstanceUUID == "":
-		return vm, &Error{Kind: Busy, Err: errors.New("vCenter cannot read its configuration"), Hint: "without its mark the VM cannot be proven ours"}
+		return vm, &Error{
+			Kind: Busy, Err: errors.New("vCenter cannot read its configuration"), Hint: "without its mark the VM cannot be proven ours",
+		}
 	case !vm.Owned(c.pool) || vm.Mark.Machine != o.Machine:
 		return vm, &Error{
 			Kind: NotOurs, Err: errors.New("it does not carry this pool's mark for " + string(o.Machine)),

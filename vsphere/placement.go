@@ -187,7 +187,8 @@ func notes(p placement, source mo.VirtualMachine) []string {
 		out = append(out, fmt.Sprintf("cloneMode is not set: machines are full clones, because %s has no snapshot to link to.", source.Name))
 	}
 	if len(p.template.Networks) == 0 && fixedAddress(source.Config.Hardware.Device) {
-		out = append(out, fmt.Sprintf("a network card of %s has a MAC address set by hand, which all machines will share: set networks.", source.Name))
+		out = append(out, fmt.Sprintf("a network card of %s has a MAC address set by hand, and all machines will share it: set networks.",
+			source.Name))
 	}
 	return out
 }

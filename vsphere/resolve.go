@@ -144,5 +144,8 @@ func (c *Client) properties(ctx context.Context, ref types.ManagedObjectReferenc
 	if err != nil {
 		return err
 	}
+	if len(found) == 0 {
+		return missing(ref.Value, "it was deleted a moment ago")
+	}
 	return mo.LoadObjectContent(found, dst)
 }

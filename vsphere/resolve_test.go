@@ -28,13 +28,15 @@ func TestBadTemplates(t *testing.T) {
 		"folder of hosts":       {func(t *vsphere.Template) { t.Folder = "/DC0/host" }, "virtual machines"},
 		"no pool":               {func(t *vsphere.Template) { t.ResourcePool = "/DC0/host/DC0_C0/Resources/none" }, "Resources/none"},
 		"no datastore":          {func(t *vsphere.Template) { t.Datastore = "datastore-99999" }, "datastore-99999"},
-		"one of two missing":    {func(t *vsphere.Template) { t.Datastores = []string{"/DC0/datastore/LocalDS_0", "/DC0/datastore/x"} }, "/DC0/datastore/x"},
-		"no network":            {func(t *vsphere.Template) { t.Networks = []string{"/DC0/network/none"} }, "/DC0/network/none"},
-		"pattern":               {func(t *vsphere.Template) { t.Template = "/DC0/vm/templates/*" }, "templates/*"},
-		"linked, disk":          {func(t *vsphere.Template) { t.DiskGiB = 100 }, "diskGiB"},
-		"smaller disk":          {func(t *vsphere.Template) { t.CloneMode = vsphere.CloneFull; t.DiskGiB = 1 }, "shrink"},
-		"no snapshot":           {func(t *vsphere.Template) { t.Snapshot = "none" }, "none"},
-		"reserved key":          {func(t *vsphere.Template) { t.ExtraConfig = map[string]string{"vspherepool.x": ""} }, "reserved"},
+		"one of two missing": {func(t *vsphere.Template) {
+			t.Datastores = []string{"/DC0/datastore/LocalDS_0", "/DC0/datastore/x"}
+		}, "/DC0/datastore/x"},
+		"no network":   {func(t *vsphere.Template) { t.Networks = []string{"/DC0/network/none"} }, "/DC0/network/none"},
+		"pattern":      {func(t *vsphere.Template) { t.Template = "/DC0/vm/templates/*" }, "templates/*"},
+		"linked, disk": {func(t *vsphere.Template) { t.DiskGiB = 100 }, "diskGiB"},
+		"smaller disk": {func(t *vsphere.Template) { t.CloneMode = vsphere.CloneFull; t.DiskGiB = 1 }, "shrink"},
+		"no snapshot":  {func(t *vsphere.Template) { t.Snapshot = "none" }, "none"},
+		"reserved key": {func(t *vsphere.Template) { t.ExtraConfig = map[string]string{"vspherepool.x": ""} }, "reserved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			template := sim.Template()

@@ -40,7 +40,7 @@ func scripted(rt soap.RoundTripper) *vim25.Client {
 	}}
 }
 
-// soapFault is an error as the soap package makes it of a fault, refuse the same put into the body as it does.
+// soapFault is an error as the soap package makes it of a fault.
 func soapFault(f types.AnyType) error {
 	fault := &soap.Fault{Code: "ServerFaultCode", String: "refused"}
 	fault.Detail.Fault = f
@@ -63,5 +63,7 @@ func vmContent(id string, properties ...types.DynamicProperty) types.ObjectConte
 }
 
 func lacking(id, path string, f types.BaseMethodFault) types.ObjectContent {
-	return types.ObjectContent{Obj: vmRef(Ref(id)), MissingSet: []types.MissingProperty{{Path: path, Fault: types.LocalizedMethodFault{Fault: f}}}}
+	return types.ObjectContent{Obj: vmRef(Ref(id)), MissingSet: []types.MissingProperty{
+		{Path: path, Fault: types.LocalizedMethodFault{Fault: f}},
+	}}
 }

@@ -2,7 +2,9 @@ package vsphere
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -58,7 +60,8 @@ func pickSnapshot(name string, source mo.VirtualMachine) (*types.ManagedObjectRe
 		found = named(source.Snapshot.RootSnapshotList, name)
 	}
 	if len(found) != 1 {
-		return nil, misconfigured(source.Name, fmt.Sprintf("it has %d snapshots named %s", len(found), name), "set snapshot to the name of exactly one")
+		return nil, misconfigured(source.Name, fmt.Sprintf("it has %d snapshots named %s", len(found), name),
+			"set snapshot to the name of exactly one")
 	}
 	return &found[0], nil
 }
@@ -110,7 +113,8 @@ func growDisk(t Template, devices object.VirtualDeviceList) ([]types.BaseVirtual
 	wanted := int64(t.DiskGiB) << 20 // KiB
 	switch {
 	case wanted < disk.CapacityInKB:
-		return nil, misconfigured(t.Template, fmt.Sprintf("its disk has %d GiB already and a disk cannot shrink", disk.CapacityInKB>>20), "raise diskGiB")
+		return nil, misconfigured(t.Template, fmt.Sprintf("its disk has %d GiB already and a disk cannot shrink", disk.CapacityInKB>>20),
+			"raise diskGiB")
 	case wanted == disk.CapacityInKB:
 		return nil, nil
 	}
@@ -121,7 +125,9 @@ func growDisk(t Template, devices object.VirtualDeviceList) ([]types.BaseVirtual
 }
 
 // replaceCards removes the template's network cards and adds one per network, each with a MAC address that vCenter generates.
-func (c *Client) replaceCards(ctx context.Context, networks []string, devices object.VirtualDeviceList) ([]types.BaseVirtualDeviceConfigSpec, error) {
+func (c *Client) replaceCards(
+	ctx context.Context, networks []string, devices object.VirtualDeviceList,
+) ([]types.BaseVirtualDeviceConfigSpec, error) {
 	if len(networks) == 0 {
 		return nil, nil
 	}
@@ -149,6 +155,10 @@ func (c *Client) network(ctx context.Context, text string) (types.BaseVirtualDev
 		return nil, misconfigured(text, "it is no network", "name a network or a port group")
 	}
 	backing, err := network.EthernetCardBackingInfo(ctx)
+	var broken net.Error
+	if err != nil && faultOf(err) == nil && !errors.As(err, &broken) {
+		err = &Error{Kind: Forbidden, Err: err, Hint: "grant System.Read on its distributed switch"} // govmomi's own finding, not vCenter's
+	}
 	return backing, wrap("read network", text, err)
 }
 

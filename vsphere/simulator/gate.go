@@ -19,7 +19,9 @@ import (
 // gate is the object that all calls of logged-in clients are diverted to. Its turn is taken before any lock of vcsim's, and never
 // while holding one.
 type gate struct {
-	Self   types.ManagedObjectReference
+	// vcsim's search index takes the first field of every registered object for a managed object.
+	mo.ExtensionManager
+
 	ctx    context.Context
 	model  *simulator.Model
 	log    *slog.Logger
@@ -61,15 +63,15 @@ var unqueued = []string{
 
 func newGate(ctx context.Context, model *simulator.Model, opts Options) *gate {
 	g := &gate{
-		Self:   types.ManagedObjectReference{Type: "VspherepoolGate", Value: "gate"},
-		ctx:    ctx,
-		model:  model,
-		log:    opts.Log,
-		delays: delays{clone: opts.CloneDelay, shutdown: opts.BootDelay / 4},
-		ops:    map[*simulator.Context]*operation{},
-		tasks:  map[types.ManagedObjectReference]*operation{},
-		names:  map[takenName]bool{},
-		waits:  map[types.ManagedObjectReference]canceler{},
+		ExtensionManager: mo.ExtensionManager{Self: types.ManagedObjectReference{Type: "VspherepoolGate", Value: "gate"}},
+		ctx:              ctx,
+		model:            model,
+		log:              opts.Log,
+		delays:           delays{clone: opts.CloneDelay, shutdown: opts.BootDelay / 4},
+		ops:              map[*simulator.Context]*operation{},
+		tasks:            map[types.ManagedObjectReference]*operation{},
+		names:            map[takenName]bool{},
+		waits:            map[types.ManagedObjectReference]canceler{},
 	}
 	// vcsim's own session for in-process clients is shared by all simulators of the process.
 	g.local = &simulator.Session{
