@@ -100,7 +100,7 @@ func TestLossOfTheStateDirectoryDuringClones(t *testing.T) {
 func TestChaos(t *testing.T) {
 	for seed := range uint64(40) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, r *rig) {
+			inBubble(t, func(_ *testing.T, r *rig) {
 				rnd := rand.New(rand.NewPCG(seed, 1))
 				c := chaos{rig: r, rnd: rnd}
 				for range 60 {
@@ -178,7 +178,9 @@ func (c *chaos) meddle() {
 			vm.Power, vm.IPs, vm.ToolsRunning = vsphere.PoweredOff, nil, false
 		case 2:
 			mark := *vm.Mark
-			c.strangers = append(c.strangers, c.world.add(vsphere.VM{Name: "copy-" + vm.Name + string(ref), InstanceUUID: "copy-" + string(ref), Power: vsphere.PoweredOn, Mark: &mark}))
+			c.strangers = append(c.strangers, c.world.add(vsphere.VM{
+				Name: "copy-" + vm.Name + string(ref), InstanceUUID: "copy-" + string(ref), Power: vsphere.PoweredOn, Mark: &mark,
+			}))
 		case 3:
 			c.world.moved[ref] = true
 		}

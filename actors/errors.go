@@ -44,8 +44,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf is the kind of the first [Error] in err's chain, Internal without one.
 func KindOf(err error) ErrorKind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Internal

@@ -26,7 +26,7 @@ const (
 )
 
 // ErrLocked says that another process has the journal open.
-var ErrLocked = errors.New("the state directory is in use by another vspherepool process: stop that one first, or choose another --state-dir")
+var ErrLocked = errors.New("the state directory is in use by another vspherepool process: stop that one, or use another directory")
 
 type boltJournal struct{ db *bbolt.DB }
 

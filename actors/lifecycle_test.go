@@ -24,11 +24,13 @@ func allPhases() []phase {
 // diagram is lifecycle.md, generated from the tables.
 func diagram() string {
 	var b strings.Builder
-	b.WriteString("# Life of a machine\n\nGenerated from the tables in lifecycle.go by `make generate`; a test fails when it is out of date.\n\n")
+	b.WriteString("# Life of a machine\n\n")
+	b.WriteString("Generated from the tables in lifecycle.go by `make generate`; a test fails when it is out of date.\n\n")
 	b.WriteString("| phase | API state | waits for a turn | holds | does | after a crash | meaning |\n|---|---|---|---|---|---|---|\n")
 	for _, p := range allPhases() {
 		i := phases[p]
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", p, i.state, budgetName(i.waits), budgetName(i.holds), i.does, i.resumes, i.about)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n",
+			p, i.state, budgetName(i.waits), budgetName(i.holds), i.does, i.resumes, i.about)
 	}
 	b.WriteString("\n```mermaid\nstateDiagram-v2\n    [*] --> requested\n    [*] --> adopting\n")
 	for _, t := range transitions {

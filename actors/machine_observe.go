@@ -67,7 +67,8 @@ func (m *machineActor) reasonFor(on event) string {
 	case retireRequested:
 		return "marked as retiring"
 	case deadlinePassed:
-		return "not ready within " + m.settings.BootTimeout.String() + " of its power-on; see that the guest runs VMware Tools and gets an address"
+		return "not ready within " + m.settings.BootTimeout.String() + " of its power-on: " +
+			"see that the guest runs VMware Tools and gets an address"
 	default:
 		return ""
 	}

@@ -15,7 +15,8 @@ var roomy = Limits{Creates: 8, PowerOps: 50, Deletes: 8}
 
 // aMember is a default member in a phase; its age in minutes orders it.
 func aMember(id string, p phase, age int) member {
-	m := member{rec: record{ID: vsphere.MachineID(id), Phase: p, Status: vsphere.DefaultStatus(), Requested: noon.Add(-time.Duration(age) * time.Minute)}}
+	m := member{rec: record{ID: vsphere.MachineID(id), Phase: p, Status: vsphere.DefaultStatus()}}
+	m.rec.Requested = noon.Add(-time.Duration(age) * time.Minute)
 	if p == running {
 		m.rec.Launched = m.rec.Requested
 	}
@@ -72,7 +73,11 @@ func TestPlan(t *testing.T) {
 			[]string{"retire a"},
 		},
 		{"blessed are never victims", planInput{desired: 0, members: []member{with(two[0], protected), with(two[1], protected)}}, nil},
-		{"disposable is removed after its replacement is requested", planInput{desired: 2, members: []member{two[0], with(two[1], inactive)}}, []string{"request", "retire b"}},
+		{
+			"disposable is removed after its replacement is requested",
+			planInput{desired: 2, members: []member{two[0], with(two[1], inactive)}},
+			[]string{"request", "retire b"},
+		},
 		{
 			"awaiting service is replaced and kept",
 			planInput{desired: 2, members: []member{two[0], with(with(two[1], inactive), protected)}},
@@ -82,7 +87,8 @@ func TestPlan(t *testing.T) {
 		{"held is no victim", planInput{desired: 0, members: []member{with(two[0], held)}}, nil},
 		{
 			"a machine told to go is not counted, and not told twice",
-			planInput{desired: 1, members: []member{two[0], {rec: two[1].rec, leaving: true}}}, nil,
+			planInput{desired: 1, members: []member{two[0], {rec: two[1].rec, leaving: true}}},
+			nil,
 		},
 		{
 			"turns within the budget, oldest first",
@@ -107,7 +113,8 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			"a failed step waits for its time",
-			planInput{desired: 1, members: []member{{rec: aMember("a", cloned, 1).rec, notBefore: noon.Add(time.Second)}}}, nil,
+			planInput{desired: 1, members: []member{{rec: aMember("a", cloned, 1).rec, notBefore: noon.Add(time.Second)}}},
+			nil,
 		},
 		{"the ceiling counts all live VMs", planInput{
 			desired: 5, limits: Limits{Creates: 8, PowerOps: 1, Deletes: 1, Ceiling: 3},

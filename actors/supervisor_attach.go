@@ -64,7 +64,8 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 func findFailure(query string, err error) error {
 	switch vsphere.KindOf(err) {
 	case vsphere.NotFound:
-		return &Error{Kind: NotFound, Message: "there is no VM " + query + ": give its instance UUID, managed object id or inventory path", Err: err}
+		message := "there is no VM " + query + ": give its instance UUID, managed object id or inventory path"
+		return &Error{Kind: NotFound, Message: message, Err: err}
 	case vsphere.Misconfigured:
 		return &Error{Kind: Invalid, Message: "VM " + query + " cannot be told from others: give its managed object id", Err: err}
 	default:
@@ -72,24 +73,48 @@ func findFailure(query string, err error) error {
 	}
 }
 
-// attachable refuses VMs that cannot be members.
+// attachable refuses VMs that cannot be members, or are not free to be.
 func (s *supervisor) attachable(vm vsphere.VM, id vsphere.MachineID) error {
-	seat := s.seats[id]
+	if s.attaching[id] {
+		return refuse(Invalid, "VM %s is being attached by another request already", vm.Name)
+	}
+	if err := s.fit(vm); err != nil {
+		return err
+	}
+	return s.unclaimed(vm, s.seats[id])
+}
+
+// fit says what keeps any VM like this from being a member.
+func (s *supervisor) fit(vm vsphere.VM) error {
 	switch {
 	case vm.InstanceUUID == "":
 		return refuse(Invalid, "VM %s has no instance UUID, and so cannot be a member", vm.Name)
-	case vm.Template || (s.provider != nil && vm.Ref == s.provider.Site().Source):
+	case vm.Template || vm.Ref == s.provider.Site().Source:
 		return refuse(Invalid, "VM %s is a template: only running machines can be attached", vm.Name)
-	case vm.Mark != nil && vm.Mark.Pool != s.config.Name && vm.Mark.UUID == vm.InstanceUUID:
-		return refuse(Invalid, "VM %s is a member of pool %q: detach it there first", vm.Name, vm.Mark.Pool)
-	case seat != nil && seat.rec.state() == Terminating, vm.Mark != nil && vm.Mark.Retiring && vm.Owned(s.config.Name):
-		return refuse(Invalid, "VM %s is being terminated, and a terminated machine never comes back", vm.Name)
 	case vm.Power != vsphere.PoweredOn || !vm.Connected:
 		return refuse(Invalid, "VM %s is not running: power it on first", vm.Name)
-	case s.attaching[id]:
-		return refuse(Invalid, "VM %s is being attached by another request already", vm.Name)
 	}
 	return nil
+}
+
+// unclaimed says whose the VM is already.
+func (s *supervisor) unclaimed(vm vsphere.VM, seat *seat) error {
+	if seat != nil && seat.rec.state() == Terminating {
+		return leavingForGood(vm)
+	}
+	switch {
+	case vm.Mark == nil || !vm.Owned(vm.Mark.Pool):
+		return nil
+	case vm.Mark.Pool != s.config.Name:
+		return refuse(Invalid, "VM %s is a member of pool %q: detach it there first", vm.Name, vm.Mark.Pool)
+	case vm.Mark.Retiring:
+		return leavingForGood(vm)
+	}
+	return nil
+}
+
+func leavingForGood(vm vsphere.VM) error {
+	return refuse(Invalid, "VM %s is being terminated, and a terminated machine never comes back", vm.Name)
 }
 
 // markAttached makes the VM provably ours; nothing else has changed until then.
@@ -126,22 +151,26 @@ func (s *supervisor) attachMarked(ctx actor.Context, f marked) {
 }
 
 // attachStep seats the new member, at the place of what was left of an earlier membership.
-type attachStep struct{ marked }
+type attachStep struct{ of marked }
 
 func (st attachStep) finish(s *supervisor, ctx actor.Context, err error) {
-	delete(s.attaching, st.rec.ID)
+	delete(s.attaching, st.of.rec.ID)
 	if err == nil {
-		if old := s.seats[st.rec.ID]; old != nil && old.pid != nil {
-			delete(s.seats, st.rec.ID)
-			ctx.Stop(old.pid)
-		}
-		member := &seat{member: member{rec: st.rec}, elsewhere: true}
-		s.seats[st.rec.ID] = member
-		s.spawn(ctx, member)
-		s.sendFollow(ctx)
-		ctx.Send(s.observer, sweepSoon{})
-		s.views.changed()
-		s.reconcileSoon(ctx)
+		s.seatAttached(ctx, st.of.rec)
 	}
-	reply(ctx, st.asker, journalFailure(err))
+	reply(ctx, st.of.asker, journalFailure(err))
+}
+
+func (s *supervisor) seatAttached(ctx actor.Context, rec record) {
+	if old := s.seats[rec.ID]; old != nil && old.pid != nil {
+		delete(s.seats, rec.ID)
+		ctx.Stop(old.pid)
+	}
+	member := &seat{member: member{rec: rec}, elsewhere: true}
+	s.seats[rec.ID] = member
+	s.spawn(ctx, member)
+	s.sendFollow(ctx)
+	ctx.Send(s.observer, sweepSoon{})
+	s.views.changed()
+	s.reconcileSoon(ctx)
 }

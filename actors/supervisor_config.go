@@ -95,8 +95,8 @@ func (s *supervisor) sameVCenter(p Provider) error {
 	if s.pool.VCenter == "" || s.pool.VCenter == p.Site().VCenter || len(s.seats) == 0 {
 		return nil
 	}
-	return fmt.Errorf("this is vCenter %s, but the pool's machines live in %s: point cloudApiSettings.url back to it, or use another state directory",
-		p.Site().VCenter, s.pool.VCenter)
+	return fmt.Errorf("this is vCenter %s, but the pool's machines live in %s: point cloudApiSettings.url back to it, "+
+		"or use another state directory", p.Site().VCenter, s.pool.VCenter)
 }
 
 func (s *supervisor) useProvider(ctx actor.Context, p Provider) {
@@ -165,14 +165,20 @@ func prepare(ctx context.Context, open Connect, document, storedDocument []byte)
 		return prepared{err: invalidConfig(err)}
 	}
 	provider, err := open(ctx, config.Name, config.CloudAPISettings, config.ProvisioningTemplate)
-	switch vsphere.KindOf(err) {
-	case vsphere.Misconfigured, vsphere.BadLogin, vsphere.Forbidden, vsphere.NotFound:
-		return prepared{err: &Error{Kind: Invalid, Message: "vCenter rejects the configuration; the old one stays in force", Err: err}}
-	}
 	if err != nil {
-		return prepared{err: &Error{Kind: Unavailable, Message: "vCenter cannot be asked about the configuration; the old one stays in force", Err: err}}
+		return prepared{err: rejection(err)}
 	}
 	return prepared{document: document, config: config, provider: provider}
+}
+
+// rejection tells a configuration that vCenter refused from a vCenter that could not be asked.
+func rejection(err error) error {
+	switch vsphere.KindOf(err) {
+	case vsphere.Misconfigured, vsphere.BadLogin, vsphere.Forbidden, vsphere.NotFound:
+		return &Error{Kind: Invalid, Message: "vCenter rejects the configuration; the old one stays in force", Err: err}
+	default:
+		return &Error{Kind: Unavailable, Message: "vCenter cannot be asked about the configuration; the old one stays in force", Err: err}
+	}
 }
 
 func invalidConfig(err error) error {
@@ -196,7 +202,8 @@ func (s *supervisor) prepared(ctx actor.Context, f prepared) {
 // acceptable refuses what would orphan the members.
 func (s *supervisor) acceptable(f prepared) error {
 	if s.config != nil && s.config.Name != f.config.Name && len(s.seats) > 0 {
-		return refuse(Invalid, "the pool's name cannot change from %q to %q while it has machines: their marks carry it", s.config.Name, f.config.Name)
+		return refuse(Invalid, "the pool's name cannot change from %q to %q while it has machines: their marks carry it",
+			s.config.Name, f.config.Name)
 	}
 	if err := s.sameVCenter(f.provider); err != nil {
 		return &Error{Kind: Invalid, Message: "the configuration was refused; the old one stays in force", Err: err}
@@ -205,24 +212,24 @@ func (s *supervisor) acceptable(f prepared) error {
 }
 
 // configStep puts a configuration in force.
-type configStep struct{ prepared }
+type configStep struct{ with prepared }
 
 func (st configStep) finish(s *supervisor, ctx actor.Context, err error) {
 	if err != nil {
-		s.discard(ctx, st.provider)
-		reply(ctx, st.asker, journalFailure(err))
+		s.discard(ctx, st.with.provider)
+		reply(ctx, st.with.asker, journalFailure(err))
 		return
 	}
 	first := s.config == nil
-	s.config = &st.config
+	s.config = &st.with.config
 	s.connection++
 	s.breaker = breaker{}
 	if first {
 		s.reviveAll(ctx)
 	}
 	s.Log.Info("configuration in force", "pool", s.config.Name)
-	s.useProvider(ctx, st.provider)
+	s.useProvider(ctx, st.with.provider)
 	s.views.changed()
-	reply(ctx, st.asker, nil)
+	reply(ctx, st.with.asker, nil)
 	s.reconcileSoon(ctx)
 }

@@ -114,7 +114,9 @@ func (s *supervisor) judge(o launchOutcome) {
 
 // HandleFailure implements actor.SupervisorStrategy: a panic is a defect, and costs the actor that had it and no other. It is stopped,
 // and a new one starts over the record, as after a crash of the process.
-func (s *supervisor) HandleFailure(_ *actor.ActorSystem, children actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+func (s *supervisor) HandleFailure(
+	_ *actor.ActorSystem, children actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any,
+) {
 	s.Log.Error("actor panicked; another takes its place", "err", reason)
 	children.StopChildren(child)
 }

@@ -41,9 +41,9 @@ func Start(o Options) (*Pool, error) {
 	if err := storeConfig(o); err != nil {
 		return nil, err
 	}
-	log := o.Log
+	log := slog.New(quiet{o.Log.Handler()})
 	p := &Pool{
-		system:     actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quiet{log.Handler()}) })),
+		system:     actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
 		ops:        newOperations(),
 		recorderOp: newOperations(),
 	}

@@ -12,11 +12,17 @@ func verdictOf(t transition, o outcome) launchOutcome {
 	switch {
 	case t.to == running:
 		return launchOutcome{verdict: launchSucceeded}
-	case t.to == rejected, t.from == verifying && t.to == released, t.from == starting && (o.on == opFailed || o.on == opRefused):
+	case t.to == rejected, refusedLater[situation{t.from, t.on}]:
 		return launchOutcome{launchFailed, vsphere.KindOf(o.err), message}
-	case t.from == booting && (o.on == deadlinePassed || o.on == seenOff || o.on == seenGone):
+	case neverReady[situation{t.from, t.on}]:
 		return launchOutcome{bootFailed, vsphere.Unknown, message}
 	default:
 		return launchOutcome{}
 	}
 }
+
+// refusedLater are launches that vSphere refused after the clone, neverReady machines that ended before they were ready.
+var (
+	refusedLater = map[situation]bool{{verifying, opRefused}: true, {starting, opFailed}: true, {starting, opRefused}: true}
+	neverReady   = map[situation]bool{{booting, deadlinePassed}: true, {booting, seenOff}: true, {booting, seenGone}: true}
+)

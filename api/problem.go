@@ -55,8 +55,7 @@ func statusOf(kind actors.ErrorKind, versions version) int {
 }
 
 func problemOf(err error, versions version) *problem {
-	var p *problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*problem](err); ok {
 		return p
 	}
 	var refusal *actors.Error

@@ -75,8 +75,10 @@ func TestCertificateIsReloaded(t *testing.T) {
 	before := run.serial(t)
 
 	copyFile(t, b.certFile(), a.certFile())
-	if run.serial(t) != before || run.serial(t) != before {
-		t.Error("half a pair was served")
+	for range 2 {
+		if run.serial(t) != before {
+			t.Error("half a pair was served")
+		}
 	}
 	if got := strings.Count(log.String(), "not reloaded"); got != 1 {
 		t.Errorf("%d warnings of the half pair:\n%s", got, log)
@@ -90,8 +92,10 @@ func TestCertificateIsReloaded(t *testing.T) {
 	if err := os.Remove(a.certFile()); err != nil {
 		t.Fatal(err)
 	}
-	if run.serial(t) != after || run.serial(t) != after {
-		t.Error("a missing file took the certificate away")
+	for range 2 {
+		if run.serial(t) != after {
+			t.Error("a missing file took the certificate away")
+		}
 	}
 	if got := strings.Count(log.String(), "not reloaded"); got != 2 {
 		t.Errorf("%d warnings in all:\n%s", got, log)

@@ -48,7 +48,7 @@ func (c *Client) Clones(ctx context.Context) ([]Task, error) {
 	recent, err := c.collect(ctx, types.PropertyFilterSpec{
 		ObjectSet: []types.ObjectSpec{{
 			Obj:       *c.vim.ServiceContent.TaskManager,
-			Skip:      types.NewBool(true),
+			Skip:      new(true),
 			SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: "TaskManager", Path: "recentTask"}},
 		}},
 		PropSet: []types.PropertySpec{{Type: "Task", PathSet: []string{"info.state", "info.entity", "info.descriptionId"}}},

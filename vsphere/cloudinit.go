@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 )
 
@@ -35,9 +36,7 @@ func (ci CloudInit) userData() (string, error) {
 // metaData is one machine's encoded metadata. The instance id makes cloud-init run once per machine, not once per image.
 func (ci CloudInit) metaData(order CloneOrder) (string, error) {
 	all := map[string]any{"instance-id": string(order.ID), "local-hostname": order.Name}
-	for key, v := range ci.MetaData {
-		all[key] = v
-	}
+	maps.Copy(all, ci.MetaData)
 	b, err := json.Marshal(all) // cloud-init reads YAML, of which JSON is a part
 	if err != nil {
 		return "", &Error{Kind: Misconfigured, Object: "cloudInit.metaData", Err: err}

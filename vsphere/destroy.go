@@ -21,7 +21,7 @@ func (c *Client) Destroy(ctx context.Context, o Ownership) error {
 		err = c.detach(ctx, o.Ref)
 	}
 	if err == nil {
-		_, err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).Destroy)
+		err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).Destroy)
 	}
 	if err == nil {
 		err = c.absent(ctx, o.Ref)
@@ -55,7 +55,7 @@ func (c *Client) detach(ctx context.Context, ref Ref) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	_, err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
+	err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
 		return object.NewVirtualMachine(c.vim, vmRef(ref)).Reconfigure(ctx, types.VirtualMachineConfigSpec{DeviceChange: changes})
 	})
 	return wrap("detach disks of", string(ref), err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/vmware/govmomi/vim25/soap"
@@ -84,8 +85,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // KindOf is the kind of the first [Error] in err's chain, Unknown without one.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Unknown
@@ -155,8 +155,7 @@ func wrap(op, object string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		named := *known
 		named.Op, named.Object = cmp.Or(known.Op, op), cmp.Or(known.Object, object)
 		return &named
@@ -189,12 +188,7 @@ func isFault(err error, name string) bool {
 	if f == nil {
 		return false
 	}
-	for _, ancestor := range lineage(f) {
-		if ancestor == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(lineage(f), name)
 }
 
 // kindOf looks the fault up in the table, then, if its whole family has no row, its cause.

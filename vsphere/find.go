@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/vmware/govmomi/object"
-	"github.com/vmware/govmomi/vim25/types"
 )
 
 var uuidPattern = regexp.MustCompile(`(?i)^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
@@ -39,7 +38,7 @@ func (c *Client) seek(ctx context.Context, query string) (Ref, error) {
 
 // byUUID asks vCenter's search index for VMs by instance UUID.
 func (c *Client) byUUID(ctx context.Context, uuid string) ([]Ref, error) {
-	found, err := object.NewSearchIndex(c.vim).FindAllByUuid(ctx, nil, uuid, true, types.NewBool(true))
+	found, err := object.NewSearchIndex(c.vim).FindAllByUuid(ctx, nil, uuid, true, new(true))
 	var refs []Ref
 	for _, vm := range found {
 		refs = append(refs, Ref(vm.Reference().Value))

@@ -82,7 +82,7 @@ func (c *Client) mark(ctx context.Context, ref Ref, change Change) error {
 	if len(values) == 0 {
 		return nil
 	}
-	_, err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
+	err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
 		return object.NewVirtualMachine(c.vim, vmRef(ref)).Reconfigure(ctx, types.VirtualMachineConfigSpec{
 			ChangeVersion: change.IfVersion, ExtraConfig: options(values),
 		})

@@ -10,7 +10,7 @@ import (
 
 // PowerOn powers the VM on and waits for it; a VM that is on already is a success.
 func (c *Client) PowerOn(ctx context.Context, ref Ref) error {
-	_, err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
+	err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
 		return object.NewVirtualMachine(c.vim, vmRef(ref)).PowerOn(ctx)
 	})
 	if already(err, types.VirtualMachinePowerStatePoweredOn) {
@@ -35,7 +35,7 @@ func (c *Client) ShutdownGuest(ctx context.Context, o Ownership) error {
 func (c *Client) PowerOff(ctx context.Context, o Ownership) error {
 	vm, err := c.prove(ctx, o)
 	if err == nil && vm.Power != PoweredOff {
-		_, err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOff)
+		err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOff)
 	}
 	if already(err, types.VirtualMachinePowerStatePoweredOff) {
 		return nil

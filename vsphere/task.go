@@ -54,12 +54,13 @@ func newPoller(life context.Context, read func(context.Context, types.PropertyFi
 }
 
 // do starts a task and waits for its end. Errors are raw: the call's or the task's.
-func (c *Client) do(ctx context.Context, start func(context.Context) (*object.Task, error)) (types.TaskInfo, error) {
+func (c *Client) do(ctx context.Context, start func(context.Context) (*object.Task, error)) error {
 	t, err := start(ctx)
 	if err != nil {
-		return types.TaskInfo{}, err
+		return err
 	}
-	return c.tasks.await(ctx, Task(t.Reference().Value))
+	_, err = c.tasks.await(ctx, Task(t.Reference().Value))
+	return err
 }
 
 // await returns when the task has ended, the context has, or the client is closed. A failed task is an error.

@@ -216,7 +216,7 @@ func TestClaimIsACompareAndSet(t *testing.T) {
 	vm, own := s.make(t, "web-1")
 	must(t, s.Write(t.Context(), own, vsphere.Change{Unmark: true}))
 	var versions []string
-	s.sim.Before(func(method string, request any) types.BaseMethodFault {
+	s.sim.Before(func(_ string, request any) types.BaseMethodFault {
 		if r, ok := request.(*types.ReconfigVM_Task); ok {
 			versions = append(versions, r.Spec.ChangeVersion)
 			return &types.ConcurrentAccess{}

@@ -154,8 +154,9 @@ func inspect(ctx *simulator.Context, v reflect.Value) types.BaseMethodFault {
 		return inspectStruct(ctx, v)
 	case reflect.String:
 		return checkPath(v.String())
+	default:
+		return nil
 	}
-	return nil
 }
 
 func inspectAll(ctx *simulator.Context, v reflect.Value) types.BaseMethodFault {

@@ -72,7 +72,7 @@ func unmake(ctx *simulator.Context, vm *simulator.VirtualMachine) {
 // freeLocks releases every lock that ctx still holds. vcsim's locks count per context, and can only be asked by taking and releasing
 // them; one that somebody else holds is waited for in a goroutine of its own.
 func (g *gate) freeLocks(ctx *simulator.Context) {
-	for _, obj := range append(ctx.Map.AllReference(""), ctx.Session.Registry.AllReference("")...) {
+	for _, obj := range append(ctx.Map.AllReference(""), ctx.Session.AllReference("")...) {
 		if _, own := obj.(sync.Locker); own {
 			continue
 		}

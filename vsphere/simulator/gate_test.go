@@ -94,11 +94,11 @@ func TestPanicsAreContained(t *testing.T) {
 	l.refuses("unknown datastore name", system, task, err)
 
 	spec := l.spec()
-	spec.Location.Datastore = ptr(l.pools.Reference())
+	spec.Location.Datastore = new(l.pools.Reference())
 	task, err = l.template.Clone(t.Context(), l.pools, "x", spec)
 	l.refuses("a folder as datastore", system, task, err)
 
-	task, err = l.template.Relocate(t.Context(), types.VirtualMachineRelocateSpec{Host: ptr(l.pool.Reference())}, "")
+	task, err = l.template.Relocate(t.Context(), types.VirtualMachineRelocateSpec{Host: new(l.pool.Reference())}, "")
 	l.refuses("a pool as host", system, task, err)
 
 	l.sim.Before(func(string, any) types.BaseMethodFault { panic("a hook's bug") })
@@ -114,7 +114,7 @@ func TestPanicsAreContained(t *testing.T) {
 	l.read(l.template)
 }
 
-func ptr[V any](v V) *V { return &v }
+//go:fix inline
 
 func TestDangerousRequests(t *testing.T) {
 	l := newLab(t, Options{})
@@ -146,7 +146,7 @@ func TestDangerousRequests(t *testing.T) {
 	task, err = l.cloneTask("a/b")
 	l.refuses("name with a slash", &types.InvalidName{}, task, err)
 	spec := l.spec()
-	spec.Location.Pool = ptr(l.pools.Reference())
+	spec.Location.Pool = new(l.pools.Reference())
 	task, err = l.template.Clone(t.Context(), l.pools, "y", spec)
 	l.refuses("a folder as pool", &types.InvalidArgument{}, task, err)
 	sub := must(l.pools.CreateFolder(t.Context(), "sub"))(t)
@@ -387,7 +387,7 @@ func (l *lab) sweep(remote *vim25.Client, stop <-chan struct{}) {
 				Type: "VirtualMachine", PathSet: []string{"name", "runtime", "guest", "config.extraConfig", "recentTask"},
 			}},
 			ObjectSet: []types.ObjectSpec{{
-				Obj: l.pools.Reference(), Skip: types.NewBool(true),
+				Obj: l.pools.Reference(), Skip: new(true),
 				SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: "Folder", Path: "childEntity"}},
 			}},
 		}}}

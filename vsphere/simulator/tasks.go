@@ -55,17 +55,7 @@ func (g *gate) started(ctx *simulator.Context, ref types.ManagedObjectReference)
 	if !ok || t.Execute == nil {
 		return
 	}
-	g.mu.Lock()
-	_, seen := g.tasks[ref]
-	op := g.ops[ctx]
-	if op == nil {
-		op = g.busy
-	}
-	own := op != nil && op.ctx == ctx && op.async && op.task == nil
-	if !seen && (op == nil || own) {
-		g.tasks[ref] = nil
-	}
-	g.mu.Unlock()
+	op, own, seen := g.attribute(ctx, ref)
 	switch {
 	case seen: // a client repeated the state
 	case op == nil:
@@ -75,6 +65,22 @@ func (g *gate) started(ctx *simulator.Context, ref types.ManagedObjectReference)
 	default:
 		g.runWithin(op, ctx, t)
 	}
+}
+
+// attribute finds the operation that a task belongs to, if any: own says that it is the operation's very task.
+func (g *gate) attribute(ctx *simulator.Context, ref types.ManagedObjectReference) (op *operation, own, seen bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, seen = g.tasks[ref]
+	op = g.ops[ctx]
+	if op == nil {
+		op = g.busy
+	}
+	own = op != nil && op.ctx == ctx && op.async && op.task == nil
+	if !seen && (op == nil || own) {
+		g.tasks[ref] = nil
+	}
+	return op, own, seen
 }
 
 // ended counts the goroutine of a task that ran within an operation as gone.
