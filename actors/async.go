@@ -119,6 +119,21 @@ func ask(ctx context.Context, root *actor.RootContext, to *actor.PID, command an
 	return a.value, a.err
 }
 
+// askUntil is ask for answers that may take long: it gives up as soon as ctx is over, and costs a goroutine for that.
+func askUntil(ctx context.Context, root *actor.RootContext, to *actor.PID, command any) error {
+	answered := make(chan error, 1)
+	go func() {
+		_, err := ask(ctx, root, to, command)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 const longestAsk = 2 * time.Minute
 
 func patience(ctx context.Context) time.Duration {

@@ -38,8 +38,7 @@ func (p *Pool) Status(ctx context.Context) (Status, error) {
 
 // Ready returns once the first view of the pool, or the outage that prevents it, is known; at once for a pool without configuration.
 func (p *Pool) Ready(ctx context.Context) error {
-	_, err := query[Status](ctx, p, readyQuery{})
-	return err
+	return askUntil(ctx, p.system.Root, p.supervisor, readyQuery{})
 }
 
 // Resize sets the desired size, durably when it returns. Invalid: negative, or outside bounds that reject.

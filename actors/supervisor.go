@@ -18,6 +18,7 @@ type supervisor struct {
 
 	// pool is what is durable, queued what will be once all writes under way have ended.
 	pool, queued PoolRecord
+	unstored     int
 	loaded       bool
 	config       *Config
 	provider     Provider
@@ -181,9 +182,7 @@ func (s *supervisor) planInput() planInput {
 		breaker: s.breaker,
 		frozen:  s.frozen(),
 	}
-	if size, known := s.desired(); known {
-		in.desired = size
-	}
+	in.desired, _ = s.desired()
 	for _, seat := range s.seats {
 		in.members = append(in.members, seat.member)
 	}

@@ -19,6 +19,7 @@ func (s *supervisor) commit(ctx actor.Context, change func(*PoolRecord), next st
 		changes = append([]Change{{pool: &record}}, machines...)
 	}
 	pool := s.queued
+	s.unstored++
 	ctx.Send(s.recorder, write{
 		changes: changes,
 		to:      ctx.Self(),
@@ -27,11 +28,14 @@ func (s *supervisor) commit(ctx actor.Context, change func(*PoolRecord), next st
 }
 
 func (s *supervisor) stored(ctx actor.Context, f stored) {
+	s.unstored--
 	if f.err != nil {
 		s.Log.Error("journal cannot be written; see that its disk has room and is writable", "err", f.err)
-		s.queued = s.pool
 	} else {
 		s.pool = f.pool
+	}
+	if s.unstored == 0 {
+		s.queued = s.pool // what failed and was not carried by a later write never was
 	}
 	f.step.finish(s, ctx, f.err)
 }

@@ -10,7 +10,7 @@ import (
 	"vspherepool/vsphere"
 )
 
-const connectTimeout = time.Minute
+const connectTimeout = 30 * time.Second
 
 // journalLoaded brings the pool back to where it was.
 func (s *supervisor) journalLoaded(ctx actor.Context, f loaded) {

@@ -64,6 +64,7 @@ func (st spawnStep) finish(s *supervisor, ctx actor.Context, err error) {
 		}
 	}
 	s.views.changed()
+	s.answerWaiting(ctx)
 	if err == nil {
 		s.reconcileSoon(ctx)
 	}

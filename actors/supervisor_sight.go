@@ -235,7 +235,7 @@ func (s *supervisor) frozen() string {
 		return "vSphere cannot be read: " + s.sight.outage
 	case s.provider == nil || s.sight.observed.IsZero():
 		return "vSphere has not been read yet"
-	case !s.pool.Rebuilt:
+	case !s.pool.Rebuilt || s.pool.Desired == nil:
 		return "members are being looked for"
 	case time.Now().Before(s.sight.settled):
 		return "vSphere came back a moment ago"

@@ -4,6 +4,7 @@ package vsphere
 type Connection struct {
 	// URL of the SDK endpoint: https://vcenter.example/sdk. http:// is accepted for simulators.
 	URL      string `json:"url"`
+	// Username of a vCenter account; see the README for the privileges that it needs.
 	Username string `json:"username"`
 	// Password, or better PasswordFile: the file is read again at each login, so that a rotated password needs no restart.
 	Password     string `json:"password,omitempty"`

@@ -1,0 +1,48 @@
+.DEFAULT_GOAL := help
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## run the server on an embedded vCenter simulator
+	go run ./cmd/vspherepool serve --simulator
+
+.PHONY: build
+build: ## build the program into ./vspherepool
+	go build -trimpath -o vspherepool ./cmd/vspherepool
+
+.PHONY: test
+test: ## run all tests, with the race detector, in random order
+	go test -race -shuffle=on -timeout 10m ./...
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem -benchtime 1s ./...
+
+.PHONY: generate
+generate: ## rewrite the generated files
+	go generate ./...
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## format the code
+	$(GOLANGCI) fmt ./...
+
+.PHONY: lint
+lint: $(GOLANGCI) ## check the format, vet and lint
+	$(GOLANGCI) fmt --diff ./...
+	go vet ./...
+	$(GOLANGCI) run ./...
+
+.PHONY: check
+check: lint test ## all that CI checks; the tests fail on generated files that are out of date
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf .bin vspherepool
+
+$(GOLANGCI):
+	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .bin/golangci-lint $@

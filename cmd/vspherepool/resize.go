@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newResize(p process) *cobra.Command {
+	var wait bool
+	timeout := 15 * time.Minute
+	cmd := &cobra.Command{
+		Use:   "resize N",
+		Short: "Set the pool's desired size",
+		Args: func(_ *cobra.Command, args []string) error {
+			_, err := sizeArgument(args)
+			return err
+		},
+	}
+	return asks(p, cmd, func(ctx context.Context, c *client, out printer, args []string) error {
+		size, err := sizeArgument(args)
+		if err != nil {
+			return err
+		}
+		if err := c.post(ctx, "/pool/size", map[string]int{"desiredSize": size}); err != nil {
+			return err
+		}
+		if wait {
+			if err := waitForSize(ctx, c, newProgress(p.stderr), timeout); err != nil {
+				return err
+			}
+		}
+		return showSize(ctx, c, out)
+	},
+		option{flag: "wait", value: &wait, help: "return when the machines are there, or gone"},
+		option{flag: "timeout", value: &timeout, check: notNegative(&timeout), help: "how long to wait with --wait"})
+}
+
+func sizeArgument(args []string) (int, error) {
+	if len(args) != 1 {
+		return 0, usage("resize takes one argument, the size")
+	}
+	size, err := strconv.Atoi(args[0])
+	if err != nil || size < 0 {
+		return 0, usage("%q is not a size: give a whole number of 0 or more", args[0])
+	}
+	return size, nil
+}
+
+// pollInterval is between two looks at the pool.
+const pollInterval = 500 * time.Millisecond
+
+// waitForSize returns when the desired number of machines runs and no other is on its way. An outage is waited out; somebody else's
+// resize is not.
+func waitForSize(ctx context.Context, c *client, show progress, timeout time.Duration) error {
+	limit, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer show.end()
+	goal := -1
+	for {
+		now, err := look(limit, c)
+		switch {
+		case limit.Err() != nil:
+			return stoppedWaiting(ctx, timeout)
+		case err != nil:
+			show.say(err.Error())
+		case goal >= 0 && now.desired != goal:
+			return &failure{exitRefused, fmt.Errorf("stopped waiting: the desired size is now %d, not %d", now.desired, goal)}
+		default:
+			goal = now.desired
+			show.machines(now)
+			if now.settled() {
+				return nil
+			}
+		}
+		select {
+		case <-limit.Done():
+			return stoppedWaiting(ctx, timeout)
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+func stoppedWaiting(ctx context.Context, timeout time.Duration) error {
+	if ctx.Err() != nil {
+		return &failure{exitError, fmt.Errorf("stopped waiting: the pool goes on: %w", ctx.Err())}
+	}
+	return &failure{exitTimeout, fmt.Errorf("the pool has not reached its size after %s; it goes on trying", timeout)}
+}
+
+// tally is the pool in numbers as a waiting person sees it.
+type tally struct {
+	desired, running, starting, leaving, rejected int
+}
+
+func look(ctx context.Context, c *client) (tally, error) {
+	var size sizeDocument
+	if _, err := c.get(ctx, "/pool/size", &size); err != nil {
+		return tally{}, err
+	}
+	var pool poolDocument
+	if _, err := c.get(ctx, "/pool", &pool); err != nil {
+		return tally{}, err
+	}
+	t := tally{desired: size.DesiredSize}
+	for _, m := range pool.Machines {
+		t.count(m)
+	}
+	return t, nil
+}
+
+func (t *tally) count(m machineDocument) {
+	switch m.MachineState {
+	case "RUNNING":
+		if m.MembershipStatus.Active {
+			t.running++
+		}
+	case "REQUESTED", "PENDING":
+		t.starting++
+	case "TERMINATING":
+		t.leaving++
+	case "REJECTED":
+		t.rejected++
+	}
+}
+
+func (t tally) settled() bool {
+	return t.running == t.desired && t.starting == 0 && t.leaving == 0
+}
+
+func (t tally) String() string {
+	parts := []string{fmt.Sprintf("%d of %d running", t.running, t.desired)}
+	for _, part := range []struct {
+		n    int
+		word string
+	}{{t.starting, "starting"}, {t.leaving, "terminating"}, {t.rejected, "rejected"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.word))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
