@@ -2,6 +2,8 @@ package actors
 
 import "fmt"
 
+//go:generate go test -run ^TestLifecycleDiagramIsUpToDate$ . -update
+
 // phase is where a machine's life stands. The API's six states are a coarser view of it: see phases.
 type phase string
 

@@ -3,7 +3,7 @@ package vsphere
 // Connection is how to reach a vCenter: the configuration document's cloudApiSettings.
 type Connection struct {
 	// URL of the SDK endpoint: https://vcenter.example/sdk. http:// is accepted for simulators.
-	URL      string `json:"url"`
+	URL string `json:"url"`
 	// Username of a vCenter account; see the README for the privileges that it needs.
 	Username string `json:"username"`
 	// Password, or better PasswordFile: the file is read again at each login, so that a rotated password needs no restart.
