@@ -24,7 +24,8 @@ type member struct {
 type planInput struct {
 	now     time.Time
 	desired int
-	members []member
+	// members are only read.
+	members []*member
 	limits  Limits
 	policy  string
 	breaker breaker
@@ -32,7 +33,7 @@ type planInput struct {
 	frozen string
 }
 
-func (m member) active() bool { return m.rec.active() && !m.leaving }
+func (m *member) active() bool { return m.rec.active() && !m.leaving }
 
 // decisionKind is what the planner can ask for.
 type decisionKind string
@@ -51,15 +52,11 @@ type decision struct {
 	reason  string
 }
 
-// plan says what to do now to bring the active size to the desired one. Pure.
+// plan says what to do now to bring the active size to the desired one. Pure; the order of the members does not matter.
 func plan(in planInput) []decision {
 	if in.frozen != "" {
 		return nil
 	}
-	// Stable order: members come from a map.
-	slices.SortFunc(in.members, func(a, b member) int {
-		return cmp.Or(a.rec.Requested.Compare(b.rec.Requested), cmp.Compare(a.rec.ID, b.rec.ID))
-	})
 	decisions := sizeDecisions(in)
 	leaving := map[vsphere.MachineID]bool{}
 	for _, d := range decisions {
@@ -71,19 +68,35 @@ func plan(in planInput) []decision {
 // sizeDecisions closes the gap between active and desired, and lets go of disposable machines. Replacements come first.
 func sizeDecisions(in planInput) []decision {
 	var out []decision
-	active := count(in.members, member.active)
+	active := count(in.members, (*member).active)
 	missing := min(in.desired-active, headroom(in))
 	for range missing {
 		out = append(out, decision{kind: request, reason: fmt.Sprintf("%d of %d desired machines are active", active, in.desired)})
 	}
-	for _, m := range in.members {
-		if m.rec.allocated() && !m.rec.active() && m.rec.evictable() && !m.leaving {
-			out = append(out, decision{retire, m.rec.ID, "inactive and evictable"})
-		}
+	for _, m := range oldestFirst(in.members, disposable) {
+		out = append(out, decision{retire, m.rec.ID, "inactive and evictable"})
 	}
 	for _, v := range victims(in.members, active-in.desired, in.policy) {
 		out = append(out, decision{retire, v.rec.ID, fmt.Sprintf("scale-in: %d machines are active, %d desired", active, in.desired)})
 	}
+	return out
+}
+
+func disposable(m *member) bool {
+	return m.rec.allocated() && !m.rec.active() && m.rec.evictable() && !m.leaving
+}
+
+// oldestFirst are the members that qualify, by the time of their request.
+func oldestFirst(members []*member, qualify func(*member) bool) []*member {
+	var out []*member
+	for _, m := range members {
+		if qualify(m) {
+			out = append(out, m)
+		}
+	}
+	slices.SortFunc(out, func(a, b *member) int {
+		return cmp.Or(a.rec.Requested.Compare(b.rec.Requested), cmp.Compare(a.rec.ID, b.rec.ID))
+	})
 	return out
 }
 
@@ -92,7 +105,7 @@ func headroom(in planInput) int {
 	if in.limits.Ceiling <= 0 {
 		return in.desired
 	}
-	return max(0, in.limits.Ceiling-count(in.members, func(m member) bool { return m.rec.live() }))
+	return max(0, in.limits.Ceiling-count(in.members, func(m *member) bool { return m.rec.live() }))
 }
 
 // live says whether there is, or may come to be, a VM behind the record.
@@ -113,17 +126,19 @@ func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision 
 		deletes:  in.limits.Deletes - holders(in, deletes),
 	}
 	if a := in.breaker.allowance(in.now); a != unlimited {
-		making := count(in.members, func(m member) bool { return holding(m) == creates || unproven(m.rec.Phase) })
+		making := count(in.members, func(m *member) bool { return holding(m) == creates || unproven(m.rec.Phase) })
 		left[creates] = min(left[creates], a-making)
 	}
+	waiting := oldestFirst(in.members, func(m *member) bool {
+		return phases[m.rec.Phase].waits != free && !m.granted && !m.leaving && !leaving[m.rec.ID] && !in.now.Before(m.notBefore)
+	})
 	var out []decision
-	for _, m := range in.members {
+	for _, m := range waiting {
 		waits := phases[m.rec.Phase].waits
-		if waits == free || m.granted || m.leaving || leaving[m.rec.ID] || in.now.Before(m.notBefore) || left[waits] <= 0 {
-			continue
+		if left[waits] > 0 {
+			left[waits]--
+			out = append(out, decision{grant, m.rec.ID, "its turn"})
 		}
-		left[waits]--
-		out = append(out, decision{grant, m.rec.ID, "its turn"})
 	}
 	return out
 }
@@ -132,11 +147,11 @@ func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision 
 func unproven(p phase) bool { return p == cloned || p == starting || p == booting }
 
 func holders(in planInput, b budget) int {
-	return count(in.members, func(m member) bool { return holding(m) == b })
+	return count(in.members, func(m *member) bool { return holding(m) == b })
 }
 
 // holding is the budget that a machine uses up, a turn on its way to it included.
-func holding(m member) budget {
+func holding(m *member) budget {
 	info := phases[m.rec.Phase]
 	if m.granted {
 		return info.waits
@@ -144,7 +159,7 @@ func holding(m member) budget {
 	return info.holds
 }
 
-func count(members []member, is func(member) bool) int {
+func count(members []*member, is func(*member) bool) int {
 	n := 0
 	for _, m := range members {
 		if is(m) {

@@ -39,12 +39,12 @@ func drawInput(t *rapid.T) planInput {
 func TestPlanProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := drawInput(t)
-		byID := map[vsphere.MachineID]member{}
+		byID := map[vsphere.MachineID]*member{}
 		for _, m := range in.members {
 			byID[m.rec.ID] = m
 		}
 		seen := map[vsphere.MachineID]bool{}
-		active := count(in.members, member.active)
+		active := count(in.members, (*member).active)
 		requests, used := 0, map[budget]int{}
 		for _, d := range plan(in) {
 			m := byID[d.machine]
@@ -69,7 +69,7 @@ func TestPlanProperties(t *testing.T) {
 		if active+requests > in.desired && requests > 0 {
 			t.Fatalf("%d active and %d requested for %d desired", active, requests, in.desired)
 		}
-		if active < in.desired && active < count(in.members, member.active) {
+		if active < in.desired && active < count(in.members, (*member).active) {
 			t.Fatalf("scaled in to %d active for %d desired", active, in.desired)
 		}
 		checkBudgets(t, in, used)
@@ -100,7 +100,7 @@ func TestPlanConverges(t *testing.T) {
 			}
 			in.members = settle(in.members)
 			if len(decisions) == 0 && atRest(in.members) {
-				if got := count(in.members, member.active); got != in.desired {
+				if got := count(in.members, (*member).active); got != in.desired {
 					t.Fatalf("at rest with %d active, %d desired", got, in.desired)
 				}
 				return
@@ -110,7 +110,7 @@ func TestPlanConverges(t *testing.T) {
 	})
 }
 
-func carry(members []member, d decision, round int) []member {
+func carry(members []*member, d decision, round int) []*member {
 	if d.kind == request {
 		m := aMember(time.Duration(round).String()+string(rune('A'+len(members))), requested, 0)
 		return append(members, m)
@@ -133,7 +133,7 @@ var success = map[phase]event{
 	removing: destroyed, givenUp: deadlinePassed,
 }
 
-func settle(members []member) []member {
+func settle(members []*member) []*member {
 	for i := range members {
 		if to, ok := next(members[i].rec.Phase, success[members[i].rec.Phase]); ok {
 			members[i].rec.Phase = to
@@ -142,6 +142,6 @@ func settle(members []member) []member {
 	return members
 }
 
-func atRest(members []member) bool {
-	return count(members, func(m member) bool { return success[m.rec.Phase] != "" || phases[m.rec.Phase].waits != free }) == 0
+func atRest(members []*member) bool {
+	return count(members, func(m *member) bool { return success[m.rec.Phase] != "" || phases[m.rec.Phase].waits != free }) == 0
 }

@@ -14,8 +14,8 @@ var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 var roomy = Limits{Creates: 8, PowerOps: 50, Deletes: 8}
 
 // aMember is a default member in a phase; its age in minutes orders it.
-func aMember(id string, p phase, age int) member {
-	m := member{rec: record{ID: vsphere.MachineID(id), Phase: p, Status: vsphere.DefaultStatus()}}
+func aMember(id string, p phase, age int) *member {
+	m := &member{rec: record{ID: vsphere.MachineID(id), Phase: p, Status: vsphere.DefaultStatus()}}
 	m.rec.Requested = noon.Add(-time.Duration(age) * time.Minute)
 	if p == running {
 		m.rec.Launched = m.rec.Requested
@@ -23,9 +23,10 @@ func aMember(id string, p phase, age int) member {
 	return m
 }
 
-func with(m member, change func(*record)) member {
-	change(&m.rec)
-	return m
+func with(m *member, change func(*record)) *member {
+	changed := *m
+	change(&changed.rec)
+	return &changed
 }
 
 func inactive(r *record)  { r.Status.Active = false }
@@ -46,7 +47,7 @@ func said(ds []decision) []string {
 }
 
 func TestPlan(t *testing.T) {
-	two := []member{aMember("a", running, 20), aMember("b", running, 10)}
+	two := []*member{aMember("a", running, 20), aMember("b", running, 10)}
 	tests := []struct {
 		name string
 		in   planInput
@@ -69,68 +70,68 @@ func TestPlan(t *testing.T) {
 		},
 		{
 			"unhealthy goes before healthy",
-			planInput{desired: 1, members: []member{with(two[0], func(r *record) { r.Status.Service = "UNHEALTHY" }), two[1]}},
+			planInput{desired: 1, members: []*member{with(two[0], func(r *record) { r.Status.Service = "UNHEALTHY" }), two[1]}},
 			[]string{"retire a"},
 		},
-		{"blessed are never victims", planInput{desired: 0, members: []member{with(two[0], protected), with(two[1], protected)}}, nil},
+		{"blessed are never victims", planInput{desired: 0, members: []*member{with(two[0], protected), with(two[1], protected)}}, nil},
 		{
 			"disposable is removed after its replacement is requested",
-			planInput{desired: 2, members: []member{two[0], with(two[1], inactive)}},
+			planInput{desired: 2, members: []*member{two[0], with(two[1], inactive)}},
 			[]string{"request", "retire b"},
 		},
 		{
 			"awaiting service is replaced and kept",
-			planInput{desired: 2, members: []member{two[0], with(with(two[1], inactive), protected)}},
+			planInput{desired: 2, members: []*member{two[0], with(with(two[1], inactive), protected)}},
 			[]string{"request"},
 		},
-		{"held is replaced and kept", planInput{desired: 2, members: []member{two[0], with(two[1], held)}}, []string{"request"}},
-		{"held is no victim", planInput{desired: 0, members: []member{with(two[0], held)}}, nil},
+		{"held is replaced and kept", planInput{desired: 2, members: []*member{two[0], with(two[1], held)}}, []string{"request"}},
+		{"held is no victim", planInput{desired: 0, members: []*member{with(two[0], held)}}, nil},
 		{
 			"a machine told to go is not counted, and not told twice",
-			planInput{desired: 1, members: []member{two[0], {rec: two[1].rec, leaving: true}}},
+			planInput{desired: 1, members: []*member{two[0], {rec: two[1].rec, leaving: true}}},
 			nil,
 		},
 		{
 			"turns within the budget, oldest first",
-			planInput{desired: 3, limits: Limits{Creates: 2, PowerOps: 1, Deletes: 1}, members: []member{
+			planInput{desired: 3, limits: Limits{Creates: 2, PowerOps: 1, Deletes: 1}, members: []*member{
 				aMember("a", requested, 1), aMember("b", requested, 3), aMember("c", requested, 2),
 			}},
 			[]string{"grant b", "grant c"},
 		},
 		{
 			"holders use the budget up",
-			planInput{desired: 3, limits: Limits{Creates: 2, PowerOps: 1, Deletes: 1}, members: []member{
+			planInput{desired: 3, limits: Limits{Creates: 2, PowerOps: 1, Deletes: 1}, members: []*member{
 				aMember("a", copying, 3), aMember("b", lookingUp, 2), aMember("c", requested, 1),
 			}},
 			nil,
 		},
 		{
 			"budgets don't starve each other",
-			planInput{limits: Limits{Creates: 1, PowerOps: 1, Deletes: 1}, desired: 3, members: []member{
+			planInput{limits: Limits{Creates: 1, PowerOps: 1, Deletes: 1}, desired: 3, members: []*member{
 				aMember("a", copying, 3), aMember("b", cloned, 2), aMember("c", requested, 1), aMember("d", halted, 9), aMember("e", destroying, 9),
 			}},
 			[]string{"grant b"},
 		},
 		{
 			"a failed step waits for its time",
-			planInput{desired: 1, members: []member{{rec: aMember("a", cloned, 1).rec, notBefore: noon.Add(time.Second)}}},
+			planInput{desired: 1, members: []*member{{rec: aMember("a", cloned, 1).rec, notBefore: noon.Add(time.Second)}}},
 			nil,
 		},
 		{"the ceiling counts all live VMs", planInput{
 			desired: 5, limits: Limits{Creates: 8, PowerOps: 1, Deletes: 1, Ceiling: 3},
-			members: []member{two[0], aMember("d", draining, 9)},
+			members: []*member{two[0], aMember("d", draining, 9)},
 		}, []string{"request"}},
 		{"no launches during a pause", planInput{
 			desired: 1, breaker: breaker{fails: 1, until: noon.Add(time.Second)},
-			members: []member{aMember("a", requested, 1)},
+			members: []*member{aMember("a", requested, 1)},
 		}, nil},
 		{"one canary after it", planInput{
 			desired: 2, breaker: breaker{fails: 3, until: noon},
-			members: []member{aMember("a", requested, 2), aMember("b", requested, 1)},
+			members: []*member{aMember("a", requested, 2), aMember("b", requested, 1)},
 		}, []string{"grant a"}},
 		{"the canary must prove itself", planInput{
 			desired: 2, breaker: breaker{boots: 3, until: noon},
-			members: []member{aMember("a", booting, 2), aMember("b", requested, 1)},
+			members: []*member{aMember("a", booting, 2), aMember("b", requested, 1)},
 		}, nil},
 	}
 	for _, tt := range tests {
@@ -155,7 +156,7 @@ func TestPlan(t *testing.T) {
 func TestVictimOrder(t *testing.T) {
 	noLaunch := aMember("x", running, 0)
 	noLaunch.rec.Launched = time.Time{}
-	members := []member{aMember("a", running, 5), aMember("b", running, 5), noLaunch, aMember("c", running, 9)}
+	members := []*member{aMember("a", running, 5), aMember("b", running, 5), noLaunch, aMember("c", running, 9)}
 	for policy, want := range map[string]string{Newest: "[x b a c]", Oldest: "[c a b x]"} {
 		var ids []vsphere.MachineID
 		for _, v := range victims(members, 9, policy) {
@@ -164,5 +165,20 @@ func TestVictimOrder(t *testing.T) {
 		if got := fmt.Sprint(ids); got != want {
 			t.Errorf("%s: got %s, want %s", policy, got, want)
 		}
+	}
+}
+
+func BenchmarkPlan(b *testing.B) {
+	for _, n := range []int{10, 1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			in := planInput{now: noon, desired: n, limits: roomy, policy: Newest}
+			for i := range n {
+				in.members = append(in.members, aMember(fmt.Sprint(i), running, i))
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				plan(in)
+			}
+		})
 	}
 }

@@ -36,9 +36,11 @@ type supervisor struct {
 	resizes, decrementing int
 	attaching             map[vsphere.MachineID]bool
 
-	views    views
-	waiting  []*actor.PID
+	views   views
+	waiting []*actor.PID
+	// planned: a pass is on its way. rest: not before that.
 	planned  bool
+	rest     time.Time
 	draining bool
 	// leaving: this supervisor is ending, and so its children's ends are nothing to mend.
 	leaving  bool
@@ -151,12 +153,20 @@ func (s *supervisor) learn(ctx actor.Context, fact supervisorFact) {
 	}
 }
 
+// passShare bounds the passes' share of the supervisor's time: in a large pool, where a pass takes long, more changes share one.
+const passShare = 10
+
 // reconcileSoon asks for one pass after the messages that are waiting now: many changes, one plan.
 func (s *supervisor) reconcileSoon(ctx actor.Context) {
-	if !s.planned {
-		s.planned = true
-		ctx.Send(ctx.Self(), reconcile{})
+	if s.planned {
+		return
 	}
+	s.planned = true
+	if pause := time.Until(s.rest); pause > 0 {
+		after(ctx, pause, reconcile{})
+		return
+	}
+	ctx.Send(ctx.Self(), reconcile{})
 }
 
 // reconcile is the pass: plan, carry out, follow.
@@ -165,6 +175,8 @@ func (s *supervisor) reconcile(ctx actor.Context) {
 	if s.config == nil {
 		return
 	}
+	begun := time.Now()
+	defer func() { s.rest = begun.Add(passShare * time.Since(begun)) }()
 	in := s.planInput()
 	for _, d := range plan(in) {
 		s.carryOut(ctx, d)
@@ -184,7 +196,7 @@ func (s *supervisor) planInput() planInput {
 	}
 	in.desired, _ = s.desired()
 	for _, seat := range s.seats {
-		in.members = append(in.members, seat.member)
+		in.members = append(in.members, &seat.member)
 	}
 	return in
 }

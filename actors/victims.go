@@ -12,16 +12,19 @@ const (
 )
 
 // victims picks n machines to scale in, of those that may go: REQUESTED first, then not ready and unhealthy ones, then by policy.
-func victims(members []member, n int, policy string) []member {
-	candidates := slices.DeleteFunc(slices.Clone(members), func(m member) bool { return !m.active() || !m.rec.evictable() })
-	slices.SortFunc(candidates, func(a, b member) int {
-		return cmp.Or(cmp.Compare(urgency(a.rec), urgency(b.rec)), byAge(a.rec, b.rec, policy))
+func victims(members []*member, n int, policy string) []*member {
+	if n <= 0 {
+		return nil
+	}
+	candidates := slices.DeleteFunc(slices.Clone(members), func(m *member) bool { return !m.active() || !m.rec.evictable() })
+	slices.SortFunc(candidates, func(a, b *member) int {
+		return cmp.Or(cmp.Compare(urgency(&a.rec), urgency(&b.rec)), byAge(&a.rec, &b.rec, policy))
 	})
-	return candidates[:min(max(n, 0), len(candidates))]
+	return candidates[:min(n, len(candidates))]
 }
 
 // urgency ranks what is cheapest to lose first.
-func urgency(r record) int {
+func urgency(r *record) int {
 	switch {
 	case r.Phase == requested:
 		return 0
@@ -35,7 +38,7 @@ func urgency(r record) int {
 }
 
 // byAge orders by launch time as the policy says; no launch time counts as newest, ties go by id.
-func byAge(a, b record, policy string) int {
+func byAge(a, b *record, policy string) int {
 	older := launchOrder(a, b)
 	if policy == Oldest {
 		return older
@@ -43,7 +46,7 @@ func byAge(a, b record, policy string) int {
 	return -older
 }
 
-func launchOrder(a, b record) int {
+func launchOrder(a, b *record) int {
 	switch {
 	case a.Launched.IsZero() && !b.Launched.IsZero():
 		return 1
