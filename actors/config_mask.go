@@ -23,6 +23,12 @@ func MaskConfig(document []byte) ([]byte, error) {
 	return json.Marshal(rewrite(place{value: tree}, hide))
 }
 
+// The password of the vCenter account is not restored for another URL: whoever may post a configuration could have it sent to himself.
+const (
+	passwordPath = "cloudApiSettings.password"
+	urlPath      = "cloudApiSettings.url"
+)
+
 // UnmaskConfig gives a posted document as JSON with each mask replaced by the secret at the same path of the stored document, which
 // may be nil. A mask with no secret stored at its path is a problem of the *[ConfigError].
 func UnmaskConfig(posted, stored []byte) ([]byte, error) {
@@ -30,23 +36,29 @@ func UnmaskConfig(posted, stored []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaves := map[string]any{}
+	r := restorer{stored: map[string]any{}, posted: leavesOf(tree)}
 	if len(stored) > 0 {
 		known, err := toTree(stored)
 		if err != nil {
 			return nil, fmt.Errorf("read stored configuration: %w", err)
 		}
-		rewrite(place{value: known}, func(p place) any {
-			leaves[p.path] = p.value
-			return p.value
-		})
+		r.stored = leavesOf(known)
 	}
-	r := restorer{stored: leaves}
 	tree = rewrite(place{value: tree}, r.restore)
 	if len(r.problems) > 0 {
 		return nil, &ConfigError{Problems: r.problems}
 	}
 	return json.Marshal(tree)
+}
+
+// leavesOf are the values of a tree by path.
+func leavesOf(tree any) map[string]any {
+	leaves := map[string]any{}
+	rewrite(place{value: tree}, func(p place) any {
+		leaves[p.path] = p.value
+		return p.value
+	})
+	return leaves
 }
 
 func toTree(document []byte) (any, error) {
@@ -117,9 +129,9 @@ func hide(p place) any {
 
 // restorer puts secrets back.
 type restorer struct {
-	// stored are the leaves of the stored document by path.
-	stored   map[string]any
-	problems []Problem
+	// stored and posted are the leaves of the documents by path.
+	stored, posted map[string]any
+	problems       []Problem
 }
 
 func (r *restorer) restore(p place) any {
@@ -131,6 +143,10 @@ func (r *restorer) restore(p place) any {
 		return r.restoreURLs(p.path, text)
 	}
 	if text != mask {
+		return text
+	}
+	if p.path == passwordPath && hide(place{value: r.stored[urlPath]}) != hide(place{value: r.posted[urlPath]}) {
+		r.problems = append(r.problems, Problem{p.path, "must be given again, not as a mask: cloudApiSettings.url is another one now"})
 		return text
 	}
 	secret := r.stored[p.path]

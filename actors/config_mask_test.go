@@ -136,3 +136,13 @@ func checkRoundTrip(t interface{ Fatalf(string, ...any) }, document []byte) {
 		t.Fatalf("got %v, %v; want %v", after, err, before)
 	}
 }
+
+func TestAStoredPasswordIsNotSentElsewhere(t *testing.T) {
+	stored := []byte(`{"cloudApiSettings": {"url": "https://vc/sdk", "password": "p"}}`)
+	if _, err := UnmaskConfig([]byte(`{"cloudApiSettings": {"url": "https://vc/sdk", "password": "********"}}`), stored); err != nil {
+		t.Error(err)
+	}
+	if _, err := UnmaskConfig([]byte(`{"cloudApiSettings": {"url": "https://evil/sdk", "password": "********"}}`), stored); err == nil {
+		t.Error("the stored password was restored for another URL")
+	}
+}
