@@ -106,9 +106,15 @@ func (m *machineActor) enterPhase(ctx actor.Context) {
 		m.bootUntil = time.Now().Add(m.settings.BootTimeout)
 	case m.rec.Phase == draining:
 		m.arm(ctx, m.settings.ShutdownTimeout)
-	case !m.rec.state().lasting():
+	case forgettable(m.rec.Phase):
 		m.arm(ctx, time.Until(m.rec.Ended.Add(m.settings.Retention)))
 	}
+}
+
+// forgettable phases end with the retention period.
+func forgettable(p phase) bool {
+	_, ends := next(p, deadlinePassed)
+	return ends && !phases[p].state.lasting()
 }
 
 func (m *machineActor) arm(ctx actor.Context, d time.Duration) {

@@ -12,6 +12,8 @@ func verdictOf(t transition, o outcome) launchOutcome {
 	switch {
 	case t.to == running:
 		return launchOutcome{verdict: launchSucceeded}
+	case vsphere.KindOf(o.err) == vsphere.Unreachable: // an outage says nothing about the template
+		return launchOutcome{}
 	case t.to == rejected, refusedLater[situation{t.from, t.on}]:
 		return launchOutcome{launchFailed, vsphere.KindOf(o.err), message}
 	case neverReady[situation{t.from, t.on}]:
