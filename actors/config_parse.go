@@ -47,6 +47,25 @@ func (e *ConfigError) Error() string {
 // ParseConfig reads a document in YAML or JSON, fills in defaults and checks it. Files that the document names must be readable.
 // Unknown keys are ignored, see [UnknownKeys]; a null counts as left out. The error is a *[ConfigError] with every problem.
 func ParseConfig(document []byte) (Config, error) {
+	c, problems := parse(document)
+	if len(problems) > 0 {
+		return Config{}, &ConfigError{Problems: problems}
+	}
+	return c, nil
+}
+
+// restoreConfig reads a document that was valid when it was stored. That a file which it names cannot be read now is no reason not to
+// know the configuration: connecting will tell, and be tried again.
+func restoreConfig(document []byte) (Config, error) {
+	c, problems := parse(document)
+	problems = slices.DeleteFunc(problems, func(p Problem) bool { return strings.HasSuffix(p.Path, "File") })
+	if len(problems) > 0 {
+		return Config{}, &ConfigError{Problems: problems}
+	}
+	return c, nil
+}
+
+func parse(document []byte) (Config, []Problem) {
 	var c Config
 	d := decoder{defaults: defaults()}
 	raw, err := toJSON(document)
@@ -56,10 +75,19 @@ func ParseConfig(document []byte) (Config, error) {
 		d.decode("", raw, reflect.ValueOf(&c).Elem())
 		d.problems = append(d.problems, check(c, d.broken)...)
 	}
-	if len(d.problems) > 0 {
-		return Config{}, &ConfigError{Problems: d.problems}
+	return c, d.problems
+}
+
+// nameIn is the pool's name in a document, valid or not.
+func nameIn(document []byte) string {
+	var named struct {
+		Name string `json:"name"`
 	}
-	return c, nil
+	raw, err := toJSON(document)
+	if err == nil {
+		_ = json.Unmarshal(raw, &named) // a name of another type is none
+	}
+	return named.Name
 }
 
 // toJSON tries JSON first: YAML includes it but for tabs.

@@ -251,11 +251,11 @@ func (p fusedProvider) Claim(ctx context.Context, ref vsphere.Ref, c vsphere.Cha
 	return errors.Join(p.world.Claim(ctx, ref, c), p.fuse.err())
 }
 
-func (p fusedProvider) PowerOn(ctx context.Context, ref vsphere.Ref) error {
+func (p fusedProvider) PowerOn(ctx context.Context, o vsphere.Ownership) error {
 	if err := p.fuse.err(); err != nil {
 		return err
 	}
-	return p.world.PowerOn(ctx, ref)
+	return p.world.PowerOn(ctx, o)
 }
 
 func (p fusedProvider) PowerOff(ctx context.Context, o vsphere.Ownership) error {

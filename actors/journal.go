@@ -30,6 +30,8 @@ type PoolRecord struct {
 	// Rebuilt says that the members of this journal are complete: VMs with our mark that it doesn't know are orphans, not members
 	// of a journal that was lost.
 	Rebuilt bool `json:"rebuilt"`
+	// Unread are the VMs in the pool's folder that vCenter could not tell about when the members were looked for.
+	Unread []vsphere.Ref `json:"unread,omitempty"`
 	// VCenter is the instance UUID of the vCenter that the machines live in.
 	VCenter string `json:"vcenter,omitempty"`
 }

@@ -111,23 +111,25 @@ const (
 	retireRequested event = "retire requested"
 	releaseOrdered  event = "release ordered"
 	// Outcomes of its own operations.
-	cloneAccepted event = "clone accepted"
-	cloneDone     event = "clone done"
-	nameTaken     event = "name taken"
-	outcomeLost   event = "outcome lost"
-	vmFound       event = "vm found"
-	vmAbsent      event = "vm absent"
-	vmVerified    event = "vm verified"
-	adoptedFresh  event = "adopted fresh"
-	adoptedStale  event = "adopted stale"
-	powerOnDone   event = "power on done"
-	guestAsked    event = "guest asked"
-	guestDeaf     event = "guest deaf"
-	powerOffDone  event = "power off done"
-	destroyed     event = "destroyed"
-	opRefused     event = "operation refused"
-	opFailed      event = "operation failed"
-	opStale       event = "vm on again"
+	cloneAccepted  event = "clone accepted"
+	clonePostponed event = "clone postponed"
+	cloneDone      event = "clone done"
+	nameTaken      event = "name taken"
+	outcomeLost    event = "outcome lost"
+	vmFound        event = "vm found"
+	vmAbsent       event = "vm absent"
+	vmVerified     event = "vm verified"
+	adoptedFresh   event = "adopted fresh"
+	adoptedStale   event = "adopted stale"
+	powerOnDone    event = "power on done"
+	guestAsked     event = "guest asked"
+	guestDeaf      event = "guest deaf"
+	powerOffDone   event = "power off done"
+	destroyed      event = "destroyed"
+	opRefused      event = "operation refused"
+	markLost       event = "mark lost"
+	opFailed       event = "operation failed"
+	opStale        event = "vm on again"
 	// From watching vSphere.
 	seenReady   event = "seen ready"
 	seenOn      event = "seen on"
@@ -156,13 +158,15 @@ var transitions = []transition{
 	{cloning, nameTaken, lookingUp},
 	{cloning, outcomeLost, lookingUp},
 	{cloning, opRefused, rejected},
-	{cloning, opFailed, requested},
+	{cloning, clonePostponed, requested},
+	{cloning, opFailed, lookingUp},
 	{cloning, retireRequested, cancelled},
 
 	{copying, cloneDone, verifying},
 	{copying, nameTaken, lookingUp},
 	{copying, outcomeLost, lookingUp},
 	{copying, opRefused, rejected},
+	{copying, opFailed, lookingUp},
 	{copying, retireRequested, cancelled},
 
 	{lookingUp, vmFound, verifying},
@@ -172,13 +176,14 @@ var transitions = []transition{
 
 	{verifying, vmVerified, cloned},
 	{verifying, opFailed, verifying},
-	{verifying, opRefused, released},
+	{verifying, markLost, released},
 	{verifying, vmAbsent, rejected},
 	{verifying, retireRequested, retiring},
 
 	{adopting, adoptedFresh, cloned},
 	{adopting, adoptedStale, retiring},
 	{adopting, vmAbsent, lost},
+	{adopting, markLost, released},
 	{adopting, opFailed, adopting},
 	{adopting, retireRequested, retiring},
 	{adopting, releaseOrdered, forgotten},
@@ -194,6 +199,7 @@ var transitions = []transition{
 	{starting, powerOnDone, booting},
 	{starting, opFailed, cloned},
 	{starting, opRefused, retiring},
+	{starting, markLost, released},
 	{starting, vmAbsent, lost},
 	{starting, retireRequested, retiring},
 	{starting, releaseOrdered, forgotten},
@@ -224,7 +230,7 @@ var transitions = []transition{
 	{stopping, guestAsked, draining},
 	{stopping, guestDeaf, halting},
 	{stopping, vmAbsent, terminated},
-	{stopping, opRefused, released},
+	{stopping, markLost, released},
 	{stopping, opFailed, halting},
 
 	{draining, seenOff, halted},
@@ -234,7 +240,7 @@ var transitions = []transition{
 
 	{halting, powerOffDone, halted},
 	{halting, vmAbsent, terminated},
-	{halting, opRefused, released},
+	{halting, markLost, released},
 	{halting, opFailed, retiring},
 
 	{halted, turnGranted, destroying},
@@ -244,7 +250,7 @@ var transitions = []transition{
 	{halted, seenUnowned, released},
 
 	{destroying, destroyed, terminated},
-	{destroying, opRefused, released},
+	{destroying, markLost, released},
 	{destroying, vmAbsent, terminated},
 	{destroying, opStale, retiring},
 	{destroying, opFailed, halted},
@@ -270,7 +276,7 @@ var transitions = []transition{
 
 	{removing, destroyed, terminated},
 	{removing, vmAbsent, terminated},
-	{removing, opRefused, released},
+	{removing, markLost, released},
 	{removing, opFailed, clearing},
 
 	{lost, deadlinePassed, forgotten},

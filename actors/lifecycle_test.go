@@ -125,6 +125,15 @@ func TestDestructionIsOnlyReachedByTurnsOrDeadlines(t *testing.T) {
 	}
 }
 
+// Whatever an operation ends with, even a panic, the machine goes on.
+func TestEveryOperationMayFail(t *testing.T) {
+	for p, info := range phases {
+		if _, ok := next(p, opFailed); info.does != doNothing && !ok {
+			t.Errorf("%s does %q and has no way to go on if that fails", p, info.does)
+		}
+	}
+}
+
 func TestBudgetsAreHeldWhereTheyAreWaitedFor(t *testing.T) {
 	for p, info := range phases {
 		if info.waits == free {

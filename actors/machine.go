@@ -37,6 +37,8 @@ type machineActor struct {
 	written, durable int
 
 	calls calls
+	// orders are the supervisor's decisions that wait for a caller's request to be over.
+	orders []outcome
 	// since is the time of the last thing known first hand: observations from before it are history.
 	since     time.Time
 	lastSeen  time.Time
@@ -123,10 +125,23 @@ func (m *machineActor) arm(ctx actor.Context, d time.Duration) {
 	m.stopTimer = after(ctx, d, timerFired{m.timerGen})
 }
 
-// told does what the supervisor decided, or says that it has no use for it now.
+// told does what the supervisor decided, or says that it has no use for it. While a caller's request is served it has to wait.
 func (m *machineActor) told(ctx actor.Context, o outcome) {
+	if m.calls.occupied() {
+		m.orders = append(m.orders, o)
+		return
+	}
 	if !m.happen(ctx, o) {
 		m.decline(ctx)
+	}
+}
+
+// obeyOrders does what had to wait.
+func (m *machineActor) obeyOrders(ctx actor.Context) {
+	for len(m.orders) > 0 && !m.calls.occupied() {
+		o := m.orders[0]
+		m.orders = m.orders[1:]
+		m.told(ctx, o)
 	}
 }
 
@@ -141,8 +156,11 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	if o.vm != nil {
 		m.rec = m.rec.withVM(*o.vm)
 	}
-	if to == requested {
+	switch to {
+	case requested:
 		m.rename()
+	case cloning:
+		m.rec.Source = m.provider.Site().Source
 	}
 	m.logTransition(from, o)
 	m.since = time.Now()
@@ -153,7 +171,7 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	m.enterPhase(ctx)
 	m.retryLater(ctx, from)
 	m.save(ctx)
-	m.publish(ctx, verdictOf(transition{from, o.on, to}, o))
+	m.publish(ctx, verdictOf(transition{from, o.on, to}, o, m.rec.Error))
 	return true
 }
 
@@ -164,16 +182,16 @@ func (m *machineActor) rename() {
 	m.rec.Task = ""
 }
 
-// pace keeps the pause after failures.
+// pace keeps the pause after failures: it grows with each trouble in a row, and what neither is one nor overcomes one leaves it.
 func (m *machineActor) pace(o outcome) {
-	if o.on != opFailed {
-		if o.on != turnGranted {
-			m.attempts, m.notBefore = 0, time.Time{}
-		}
-		return
+	switch o.on {
+	case opFailed, clonePostponed, outcomeLost, nameTaken:
+		m.attempts++
+		m.notBefore = time.Now().Add(backoff(3*time.Second, m.attempts, rand.Float64()))
+	case turnGranted, cloneAccepted, vmAbsent:
+	default:
+		m.attempts, m.notBefore = 0, time.Time{}
 	}
-	m.attempts++
-	m.notBefore = time.Now().Add(backoff(3*time.Second, m.attempts, rand.Float64()))
 }
 
 // retryLater postpones an activity that follows its own failure; the ones that wait for a turn are postponed by the planner.
@@ -188,7 +206,7 @@ func (m *machineActor) timerFired(ctx actor.Context, t timerFired) {
 	does := phases[m.rec.Phase].does
 	switch {
 	case t.gen != m.timerGen:
-	case does != doNothing:
+	case does != doNothing && !m.busy:
 		m.todo = does
 	case m.rec.Phase == givenUp && !m.rec.evictable():
 		m.happen(ctx, outcome{on: protectedAtDeadline, reason: "powered off from outside and protected; the VM was left alone"})
@@ -199,6 +217,7 @@ func (m *machineActor) timerFired(ctx actor.Context, t timerFired) {
 
 // advance starts what can be started now: a caller's request first, then the phase's activity.
 func (m *machineActor) advance(ctx actor.Context) {
+	m.obeyOrders(ctx)
 	m.nextCall(ctx)
 	if m.busy || m.calls.occupied() || m.provider == nil || m.durable < m.written || m.todo == doNothing {
 		return

@@ -106,13 +106,15 @@ func (m *machineActor) claimedRecord(c call) record {
 	return m.rec.enter(to, o, time.Now())
 }
 
-// settleClaim moves on after the commit. If that failed the machine moves on all the same: vSphere has the word already.
+// settleClaim moves on after the commit. If that failed, a machine of which vSphere has the word already moves on all the same.
 func (m *machineActor) settleClaim(ctx actor.Context, err error) {
-	if err != nil {
-		m.log.Error("machine leaves though its record could not be written", "machine", m.rec.ID, "err", err)
+	if !m.calls.claimed {
+		return
 	}
 	m.calls.claimed = false
-	m.happen(ctx, m.calls.current.departure())
+	if err == nil || m.rec.Ref != "" {
+		m.happen(ctx, m.calls.current.departure())
+	}
 }
 
 // replyStored answers the request whose record was being written.

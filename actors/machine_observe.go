@@ -25,8 +25,7 @@ func (m *machineActor) observe(ctx actor.Context, o observed) {
 
 // bootOverdue says whether a boot has taken too long, by observations alone: time during which vSphere could not be seen is added.
 func (m *machineActor) bootOverdue(at time.Time) bool {
-	const blind = 30 * time.Second
-	if gap := at.Sub(m.lastSeen); !m.lastSeen.IsZero() && gap > blind {
+	if gap := at.Sub(m.lastSeen); !m.lastSeen.IsZero() && gap > m.settings.Blind {
 		m.bootUntil = m.bootUntil.Add(gap)
 	}
 	m.lastSeen = at
@@ -36,9 +35,7 @@ func (m *machineActor) bootOverdue(at time.Time) bool {
 // takeOver notes changed properties; the phase is not touched.
 func (m *machineActor) takeOver(ctx actor.Context, vm vsphere.VM) {
 	now := m.rec.withVM(vm)
-	if now.Ref == "" {
-		now.Ref = vm.Ref
-	}
+	now.Ref = vm.Ref // another one if the VM was registered anew
 	if !now.sameAs(m.rec) {
 		m.rec = now
 		m.save(ctx)

@@ -100,9 +100,9 @@ type (
 		err   error
 	}
 	stored struct {
-		pool PoolRecord
-		step step
-		err  error
+		pool  PoolRecord
+		steps []step
+		err   error
 	}
 	// connected, prepared, found and marked are ends of the supervisor's own operations.
 	connected struct {
@@ -128,6 +128,10 @@ type (
 		err   error
 		asker *actor.PID
 	}
+	surveyed struct {
+		vms []vsphere.VM
+		err error
+	}
 	// reconcile and reconnect are the supervisor's reminders to itself.
 	reconcile struct{}
 	wake      struct{ gen int }
@@ -147,6 +151,7 @@ func (connected) supervisorFact()      {}
 func (prepared) supervisorFact()       {}
 func (found) supervisorFact()          {}
 func (marked) supervisorFact()         {}
+func (surveyed) supervisorFact()       {}
 func (reconcile) supervisorFact()      {}
 func (reconnect) supervisorFact()      {}
 func (wake) supervisorFact()           {}

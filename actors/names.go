@@ -29,5 +29,8 @@ func nameOf(nameTemplate, pool string, id vsphere.MachineID, attempt int) (strin
 	if err := t.Execute(&b, fields); err != nil {
 		return "", fmt.Errorf("apply name template: %w", err)
 	}
+	if attempt > 0 && !strings.Contains(b.String(), fields.Short) {
+		b.WriteString("-" + fields.Short) // the template makes one name per machine, and that one is taken
+	}
 	return b.String(), nil
 }

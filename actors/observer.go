@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
 )
 
 // observer is the actor that watches vSphere for one pool. The sweep is the truth: a complete reading, level-triggered. The glance
@@ -139,11 +141,17 @@ func (o *observer) swept(ctx actor.Context, done sweepDone) {
 	}
 	o.failures = 0
 	ctx.Send(ctx.Parent(), swept{done.inventory, done.asked})
-	pause := max(o.fetch.RefreshInterval.Std(), idleShare*done.took)
+	pause := o.pauseAfter(done.took)
 	if o.again {
 		o.again, pause = false, soon
 	}
 	o.sweepAfter(ctx, pause)
+}
+
+// pauseAfter is the time between sweeps: as configured, or longer if a sweep takes long, but never so long that reads go stale.
+func (o *observer) pauseAfter(took time.Duration) time.Duration {
+	refresh := o.fetch.RefreshInterval.Std()
+	return max(refresh, min(idleShare*took, o.fetch.ReachabilityTimeout.Std()/3))
 }
 
 // retryPause follows the configured retries and then goes on at the regular pace.
@@ -165,7 +173,7 @@ func (o *observer) glance(ctx actor.Context, due glanceDue) {
 		timeout:     glanceTimeout,
 		abandonable: true,
 		run: func(c context.Context) any {
-			done := look(c, provider, f)
+			done := o.look(c, provider, f)
 			done.gen = gen
 			return done
 		},
@@ -173,11 +181,11 @@ func (o *observer) glance(ctx actor.Context, due glanceDue) {
 	})
 }
 
-// look reads what events name and what somebody waits for, in one call; none if there is nothing to read.
-func look(ctx context.Context, provider Provider, f follow) glanceDone {
+// look reads what events name and what somebody waits for, in one call; none if there is nothing to read. Without events it goes on.
+func (o *observer) look(ctx context.Context, provider Provider, f follow) glanceDone {
 	hints, err := provider.Hints(ctx)
 	if err != nil {
-		return glanceDone{err: err}
+		o.log.Debug("events cannot be read", "err", err)
 	}
 	refs := slices.Clone(f.urgent)
 	for _, ref := range hints {
@@ -188,31 +196,26 @@ func look(ctx context.Context, provider Provider, f follow) glanceDone {
 	slices.Sort(refs)
 	refs = slices.Compact(refs)
 	if len(refs) == 0 {
-		return glanceDone{}
+		return glanceDone{err: err}
 	}
 	at := time.Now()
 	vms, absent, err := provider.Read(ctx, refs)
 	return glanceDone{at: at, vms: vms, absent: absent, err: err}
 }
 
-// glanced passes on what was seen. A failed glance proves nothing, nor does a VM that is absent, nor one that worked in the middle
-// of an outage: the sweep that they ask for does.
+// glanced passes on what was seen. A glance that vCenter did not answer proves nothing, nor does a VM that is absent, nor one that
+// worked in the middle of an outage: the sweep that they ask for does.
 func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if done.gen != o.gen {
 		return
 	}
 	o.glancing = false
 	o.glanceAfter(ctx)
-	switch {
-	case done.err != nil:
-		o.log.Debug("glance at vSphere did not work", "err", done.err)
-		if o.failures == 0 {
-			o.sweepAfter(ctx, 0)
-		}
-	case len(done.vms) > 0:
+	if len(done.vms) > 0 {
 		ctx.Send(ctx.Parent(), noticed{done.at, done.vms})
 	}
-	if len(done.absent) > 0 || (done.err == nil && o.failures > 0) {
+	lost, inOutage := vsphere.KindOf(done.err) == vsphere.Unreachable, o.failures > 0
+	if len(done.absent) > 0 || lost != inOutage {
 		o.sweepAfter(ctx, 0)
 	}
 }

@@ -47,20 +47,12 @@ var operationOf = map[activity]operation{
 	doAwait:    {run: job.await, timeout: cloneCall, abandonable: true},
 	doLookUp:   {run: job.lookUp, timeout: cloneCall, abandonable: true},
 	doVerify:   {run: job.verify, timeout: shortCall},
-	doAdopt:    {run: job.adopt, timeout: cloneCall, abandonable: true},
+	doAdopt:    {run: job.adopt, timeout: shortCall},
 	doPowerOn:  {run: job.powerOn, timeout: powerCall, abandonable: true},
 	doShutdown: {run: job.shutDown, timeout: shortCall},
 	doPowerOff: {run: job.powerOff, timeout: powerCall, abandonable: true},
 	doDestroy:  {run: job.destroy, timeout: powerCall, abandonable: true},
 	doRemove:   {run: job.remove, timeout: powerCall, abandonable: true},
-}
-
-// on picks the event for an error's kind; otherwise opFailed.
-func on(err error, events map[vsphere.Kind]event) outcome {
-	if ev, ok := events[vsphere.KindOf(err)]; ok {
-		return outcome{on: ev, err: err}
-	}
-	return outcome{on: opFailed, err: err}
 }
 
 // cloneTrouble tells a clone that was refused from one whose outcome is unknown.
@@ -76,12 +68,15 @@ func cloneTrouble(err error) outcome {
 }
 
 func (j job) clone(ctx context.Context) outcome {
+	if j.provider.Site().Source != j.rec.Source { // the configuration changed since the record was written
+		return outcome{on: clonePostponed}
+	}
 	task, err := j.provider.Clone(ctx, vsphere.CloneOrder{ID: j.rec.ID, Name: j.rec.Name, Status: j.rec.Status})
 	switch {
 	case err == nil:
 		return outcome{on: cloneAccepted, task: task}
 	case vsphere.KindOf(err) == vsphere.Busy:
-		return outcome{on: opFailed, err: err}
+		return outcome{on: clonePostponed, err: err}
 	default:
 		return cloneTrouble(err)
 	}
@@ -105,7 +100,7 @@ func (j job) lookUp(ctx context.Context) outcome {
 	if err := j.settleClones(ctx); err != nil {
 		return outcome{on: opFailed, err: err}
 	}
-	vm, err := j.provider.Locate(ctx, j.rec.ID)
+	vm, err := j.provider.Locate(ctx, j.rec.ID, j.rec.Name)
 	switch {
 	case err == nil:
 		return outcome{on: vmFound, ref: vm.Ref}
@@ -116,17 +111,22 @@ func (j job) lookUp(ctx context.Context) outcome {
 	}
 }
 
-// settleClones waits until no clone runs any more that ran when it was called.
 func (j job) settleClones(ctx context.Context) error {
-	tasks, err := j.provider.Clones(ctx)
+	var known []vsphere.Task
+	if j.rec.Task != "" {
+		known = append(known, j.rec.Task)
+	}
+	return settleClones(ctx, j.provider, j.rec.Source, known...)
+}
+
+// settleClones waits until the known tasks have ended, and every clone of the source that runs now.
+func settleClones(ctx context.Context, p Provider, source vsphere.Ref, known ...vsphere.Task) error {
+	tasks, err := p.Clones(ctx, source)
 	if err != nil {
 		return err
 	}
-	if j.rec.Task != "" {
-		tasks = append(tasks, j.rec.Task)
-	}
-	for _, task := range tasks {
-		if _, err := j.provider.Await(ctx, task); vsphere.KindOf(err) == vsphere.Unreachable {
+	for _, task := range append(tasks, known...) {
+		if _, err := p.Await(ctx, task); vsphere.KindOf(err) == vsphere.Unreachable {
 			return err
 		}
 	}
@@ -155,13 +155,12 @@ func (j job) verify(ctx context.Context) outcome {
 // adopt decides about a powered-off VM with our mark of which nothing else is known: a young one was being made, an old one was
 // stopped.
 func (j job) adopt(ctx context.Context) outcome {
-	if err := j.settleClones(ctx); err != nil {
-		return outcome{on: opFailed, err: err}
-	}
 	vm, trouble := j.read(ctx)
 	switch {
 	case vm == nil:
 		return trouble
+	case !j.rec.owns(*vm, j.settings.Pool):
+		return outcome{on: markLost, reason: markLostReason}
 	case vm.Power == vsphere.PoweredOn, time.Since(vm.CreateDate) < j.settings.BootTimeout:
 		return outcome{on: adoptedFresh, vm: vm}
 	default:
@@ -183,11 +182,10 @@ func (j job) read(ctx context.Context) (*vsphere.VM, outcome) {
 }
 
 func (j job) powerOn(ctx context.Context) outcome {
-	err := j.provider.PowerOn(ctx, j.rec.Ref)
-	if err == nil {
-		return outcome{on: powerOnDone}
+	if err := j.provider.PowerOn(ctx, j.own()); err != nil {
+		return j.unlessOurs(err)
 	}
-	return on(err, map[vsphere.Kind]event{vsphere.NotFound: vmAbsent})
+	return outcome{on: powerOnDone}
 }
 
 func (j job) shutDown(ctx context.Context) outcome {
@@ -242,9 +240,14 @@ func (j job) own() vsphere.Ownership {
 
 // unlessOurs turns the loss of the mark into a release, and everything else into a retry.
 func (j job) unlessOurs(err error) outcome {
-	o := on(err, map[vsphere.Kind]event{vsphere.NotOurs: opRefused, vsphere.NotFound: vmAbsent})
-	if o.on == opRefused {
-		o.reason = "the VM does not carry our mark any more; it was left alone"
+	switch vsphere.KindOf(err) {
+	case vsphere.NotOurs:
+		return outcome{on: markLost, err: err, reason: markLostReason}
+	case vsphere.NotFound:
+		return outcome{on: vmAbsent, err: err}
+	default:
+		return outcome{on: opFailed, err: err}
 	}
-	return o
 }
+
+const markLostReason = "the VM does not carry our mark any more; it was left alone"

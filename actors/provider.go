@@ -18,13 +18,14 @@ type Provider interface {
 	// Await waits for a clone task's end and returns the VM that it made. NotFound: vCenter does not know the task any more, which
 	// says nothing about its outcome.
 	Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, error)
-	// Clones lists the clone tasks of the pool's template that are queued or running now, anybody's.
-	Clones(ctx context.Context) ([]vsphere.Task, error)
-	// Locate finds the pool's own VM of that machine in a complete listing, by mark, wherever its name went. NotFound: there is none.
-	Locate(ctx context.Context, id vsphere.MachineID) (vsphere.VM, error)
+	// Clones lists the clone tasks of the given VM that are queued or running now, anybody's; without one, of all VMs.
+	Clones(ctx context.Context, source vsphere.Ref) ([]vsphere.Task, error)
+	// Locate finds the pool's own VM of that machine in a complete listing, by mark, wherever its name went, or by mark and name if
+	// vCenter gave the clone another instance UUID. NotFound: there is none.
+	Locate(ctx context.Context, id vsphere.MachineID, name string) (vsphere.VM, error)
 
 	// PowerOn powers the VM on and waits for it; a VM that is on already is a success.
-	PowerOn(ctx context.Context, ref vsphere.Ref) error
+	PowerOn(ctx context.Context, vm vsphere.Ownership) error
 	// ShutdownGuest asks the guest to shut down and returns at once. WrongState: it cannot (no tools, or off already).
 	ShutdownGuest(ctx context.Context, vm vsphere.Ownership) error
 	// PowerOff cuts the power and waits for it; a VM that is off already is a success.
@@ -41,6 +42,8 @@ type Provider interface {
 	Read(ctx context.Context, refs []vsphere.Ref) (found []vsphere.VM, absent []vsphere.Ref, err error)
 	// Sweep reads the pool's folder and the given references, completely or not at all.
 	Sweep(ctx context.Context, elsewhere []vsphere.Ref) (vsphere.Inventory, error)
+	// Survey finds the pool's own VMs wherever they are. Dear; made once, to rebuild a pool.
+	Survey(ctx context.Context) ([]vsphere.VM, error)
 	// Hints names VMs that something happened to since the last call. It may miss some and may repeat some.
 	Hints(ctx context.Context) ([]vsphere.Ref, error)
 	// Find looks a VM up by instance UUID, managed object id or inventory path, in detail. NotFound: there is none.

@@ -18,6 +18,8 @@ type record struct {
 	// Ref is the VM, once known; Task the clone task, once accepted.
 	Ref  vsphere.Ref  `json:"ref,omitempty"`
 	Task vsphere.Task `json:"task,omitempty"`
+	// Source is what the clone was made from: where its task is to be looked for.
+	Source vsphere.Ref `json:"source,omitempty"`
 	// UUID is the VM's instance UUID where vCenter chose another one than the id.
 	UUID string `json:"uuid,omitempty"`
 	// Names counts the names that turned out to be taken.
@@ -84,8 +86,10 @@ func (s MachineState) lasting() bool { return s != Terminated && s != Rejected }
 
 // withVM takes over what an observation tells about the machine.
 func (r record) withVM(vm vsphere.VM) record {
-	r.Name = vm.Name
-	r.IPs = vm.IPs
+	r.Name, r.IPs = vm.Name, vm.IPs
+	if vm.InstanceUUID != string(r.ID) {
+		r.UUID = vm.InstanceUUID
+	}
 	if vm.Detail {
 		r.Launched, r.CPUs, r.MemoryMiB, r.Host, r.Datastore = vm.CreateDate, vm.CPUs, vm.MemoryMiB, vm.Host, vm.Datastore
 	}

@@ -556,7 +556,7 @@ func TestAPanicCostsOneMachine(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.resize(3)
 		r.after(10 * time.Second)
-		r.pool.system.Root.Send(r.pool.supervisor, stored{step: provoke{}, err: errors.New("provoked")})
+		r.pool.system.Root.Send(r.pool.supervisor, stored{steps: []step{provoke{}}, err: errors.New("provoked")})
 		r.after(2 * time.Minute)
 		r.expect(Running, 3)
 		if r.world.count() != 3 {

@@ -10,6 +10,8 @@ type settings struct {
 	ShutdownTimeout time.Duration
 	Retention       time.Duration
 	NameTemplate    string
+	// Blind is how long a booting machine may go unseen before that counts as time lost.
+	Blind time.Duration
 }
 
 func (c Config) settings() settings {
@@ -20,6 +22,7 @@ func (c Config) settings() settings {
 		ShutdownTimeout: c.ScaleIn.ShutdownTimeout.Std(),
 		Retention:       c.Retention.Std(),
 		NameTemplate:    c.ProvisioningTemplate.NameTemplate,
+		Blind:           max(30*time.Second, 3*c.PoolFetch.EventInterval.Std()),
 	}
 }
 

@@ -16,25 +16,31 @@ type supervisor struct {
 	recorder *actor.PID
 	observer *actor.PID
 
-	// pool is what is durable, queued what will be once all writes under way have ended.
-	pool, queued PoolRecord
-	unstored     int
-	loaded       bool
-	config       *Config
-	provider     Provider
+	// pool is what is durable; commits wait for the write under way to end.
+	pool       PoolRecord
+	commits    []pendingCommit
+	committing bool
+	loaded     bool
+	config     *Config
+	provider   Provider
 	// connection numbers attempts to connect, so that one for an older configuration is void.
 	connection  int
 	attempts    int
+	connectedAt time.Time
 	configuring bool
+	surveying   bool
 
 	seats map[vsphere.MachineID]*seat
+	// byPID finds the seat of a child.
+	byPID map[string]vsphere.MachineID
 	gens  int
 	sight sight
 
 	breaker breaker
-	// resizes counts changes of the desired size; decrementing the calls under way that will lower it.
-	resizes, decrementing int
-	attaching             map[vsphere.MachineID]bool
+	// resizes counts changes of the desired size.
+	resizes int
+	// attaching are the VMs that are being made members, with what is left of an earlier membership.
+	attaching map[vsphere.MachineID]attachment
 
 	views   views
 	waiting []*actor.PID
@@ -57,6 +63,8 @@ type seat struct {
 	missing   int
 	elsewhere bool
 	revivals  int
+	// open are the callers' requests that the actor has not answered.
+	open []call
 }
 
 // Receive implements actor.Actor.
@@ -117,6 +125,9 @@ func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
 }
 
 func (s *supervisor) learn(ctx actor.Context, fact supervisorFact) {
+	if _, first := fact.(loaded); !s.loaded && !first {
+		return // meant for an earlier incarnation
+	}
 	switch f := fact.(type) {
 	case machineChanged:
 		s.machineChanged(ctx, f)
@@ -142,6 +153,8 @@ func (s *supervisor) learn(ctx actor.Context, fact supervisorFact) {
 		s.attachFound(ctx, f)
 	case marked:
 		s.attachMarked(ctx, f)
+	case surveyed:
+		s.surveyed(ctx, f)
 	case reconcile:
 		s.reconcile(ctx)
 	case wake:

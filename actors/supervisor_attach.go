@@ -12,15 +12,19 @@ import (
 // attachTimeout is below the minute that clients wait.
 const attachTimeout = 50 * time.Second
 
+// attachment is a VM on its way to become a member. before is the record of an earlier membership, to be restored if it does not.
+type attachment struct {
+	found  found
+	before *record
+	// evicting is the actor of the earlier membership while it is being stopped.
+	evicting *actor.PID
+}
+
 // attach begins with finding the VM.
 func (s *supervisor) attach(ctx actor.Context, c attach) {
 	err := s.usable()
-	switch {
-	case err != nil:
-	case s.provider == nil:
+	if err == nil && s.provider == nil {
 		err = refuse(Unavailable, "vCenter has not been reached yet: %s", s.sight.outage)
-	case s.full():
-		err = refuse(Invalid, "one machine more would be above bounds.max (%d): raise it first", *s.config.Bounds.Max)
 	}
 	if err != nil {
 		ctx.Respond(answer{err: err})
@@ -37,9 +41,10 @@ func (s *supervisor) attach(ctx actor.Context, c attach) {
 	})
 }
 
-// full says whether the bounds leave no room for one more.
+// full says whether the bounds leave no room for one more than are on their way already.
 func (s *supervisor) full() bool {
 	size, known := s.desired()
+	size += len(s.attaching)
 	return known && s.config.Bounds.effective(size+1) == size
 }
 
@@ -48,8 +53,9 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 		reply(ctx, f.asker, findFailure(f.query, f.err))
 		return
 	}
-	id := vsphere.MachineID(f.vm.InstanceUUID)
-	if seat := s.seats[id]; seat != nil && seat.rec.allocated() && seat.rec.owns(f.vm, s.config.Name) {
+	id := s.memberID(f.vm)
+	seat := s.seats[id]
+	if seat != nil && seat.rec.allocated() && seat.rec.owns(f.vm, s.config.Name) {
 		reply(ctx, f.asker, nil)
 		return
 	}
@@ -57,8 +63,34 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 		reply(ctx, f.asker, err)
 		return
 	}
-	s.attaching[id] = true
-	s.markAttached(ctx, f, id)
+	if seat == nil || seat.pid == nil {
+		s.attaching[id] = attachment{found: f}
+		s.markAttached(ctx, id)
+		return
+	}
+	before := seat.rec
+	s.attaching[id] = attachment{found: f, before: &before, evicting: seat.pid}
+	seat.abandon(ctx)
+	ctx.Stop(seat.pid) // evicted goes on
+}
+
+// memberID is the id that a VM has, or will have, as a machine.
+func (s *supervisor) memberID(vm vsphere.VM) vsphere.MachineID {
+	if vm.Owned(s.config.Name) {
+		return vm.Mark.Machine
+	}
+	return vsphere.MachineID(vm.InstanceUUID)
+}
+
+// evicted goes on with an attach once the actor of the earlier membership has ended, and so cannot write over the new one.
+func (s *supervisor) evicted(ctx actor.Context, id vsphere.MachineID, who *actor.PID) bool {
+	a, attaching := s.attaching[id]
+	if !attaching || !who.Equal(a.evicting) {
+		return false
+	}
+	delete(s.seats, id)
+	s.markAttached(ctx, id)
+	return true
 }
 
 func findFailure(query string, err error) error {
@@ -75,11 +107,14 @@ func findFailure(query string, err error) error {
 
 // attachable refuses VMs that cannot be members, or are not free to be.
 func (s *supervisor) attachable(vm vsphere.VM, id vsphere.MachineID) error {
-	if s.attaching[id] {
+	if _, attaching := s.attaching[id]; attaching {
 		return refuse(Invalid, "VM %s is being attached by another request already", vm.Name)
 	}
 	if err := s.fit(vm); err != nil {
 		return err
+	}
+	if s.full() {
+		return refuse(Invalid, "one machine more would be above bounds.max (%d): raise it first", *s.config.Bounds.Max)
 	}
 	return s.unclaimed(vm, s.seats[id])
 }
@@ -99,7 +134,7 @@ func (s *supervisor) fit(vm vsphere.VM) error {
 
 // unclaimed says whose the VM is already.
 func (s *supervisor) unclaimed(vm vsphere.VM, seat *seat) error {
-	if seat != nil && seat.rec.state() == Terminating {
+	if seat != nil && doomed(seat.rec.Phase) {
 		return leavingForGood(vm)
 	}
 	switch {
@@ -113,16 +148,21 @@ func (s *supervisor) unclaimed(vm vsphere.VM, seat *seat) error {
 	return nil
 }
 
+// doomed machines are being taken away.
+func doomed(p phase) bool {
+	return phases[p].state == Terminating || p == clearing || p == removing
+}
+
 func leavingForGood(vm vsphere.VM) error {
 	return refuse(Invalid, "VM %s is being terminated, and a terminated machine never comes back", vm.Name)
 }
 
 // markAttached makes the VM provably ours; nothing else has changed until then.
-func (s *supervisor) markAttached(ctx actor.Context, f found, id vsphere.MachineID) {
-	status := vsphere.DefaultStatus()
-	mark := vsphere.Mark{Pool: s.config.Name, Machine: id, UUID: f.vm.InstanceUUID}
-	change := vsphere.Change{Mark: &mark, Status: &status, IfVersion: f.vm.ChangeVersion}
-	vm := f.vm
+func (s *supervisor) markAttached(ctx actor.Context, id vsphere.MachineID) {
+	f := s.attaching[id].found
+	vm, status := f.vm, vsphere.DefaultStatus()
+	mark := vsphere.Mark{Pool: s.config.Name, Machine: id, UUID: vm.InstanceUUID}
+	change := vsphere.Change{Mark: &mark, Status: &status, IfVersion: vm.ChangeVersion}
 	vm.Mark, vm.Status = &mark, &status
 	rec := adoptedRecord(vm, s.config.settings())
 	rec.Requested, rec.Region = time.Now().UTC(), s.provider.Site().Region
@@ -137,7 +177,7 @@ func (s *supervisor) markAttached(ctx actor.Context, f found, id vsphere.Machine
 // attachMarked commits the new member and the larger desired size in one step.
 func (s *supervisor) attachMarked(ctx actor.Context, f marked) {
 	if f.err != nil {
-		delete(s.attaching, f.rec.ID)
+		s.attachFailed(ctx, f.rec.ID)
 		reply(ctx, f.asker, &Error{Kind: Unavailable, Message: "vSphere refused to mark the VM; nothing was changed", Err: f.err})
 		return
 	}
@@ -150,27 +190,48 @@ func (s *supervisor) attachMarked(ctx actor.Context, f marked) {
 	}, attachStep{f}, Change{machine: &rec})
 }
 
-// attachStep seats the new member, at the place of what was left of an earlier membership.
+// attachFailed restores what was left of an earlier membership.
+func (s *supervisor) attachFailed(ctx actor.Context, id vsphere.MachineID) {
+	if before := s.attaching[id].before; before != nil {
+		s.seats[id] = &seat{member: member{rec: *before}}
+		s.spawn(ctx, s.seats[id])
+	}
+	delete(s.attaching, id)
+	s.views.changed()
+}
+
+// attachStep seats the new member. If it could not be recorded, its mark is taken off again.
 type attachStep struct{ of marked }
 
 func (st attachStep) finish(s *supervisor, ctx actor.Context, err error) {
+	if err != nil {
+		s.attachFailed(ctx, st.of.rec.ID)
+		s.unmark(ctx, st.of.rec)
+		reply(ctx, st.of.asker, journalFailure(err))
+		return
+	}
 	delete(s.attaching, st.of.rec.ID)
-	if err == nil {
-		s.seatAttached(ctx, st.of.rec)
-	}
-	reply(ctx, st.of.asker, journalFailure(err))
-}
-
-func (s *supervisor) seatAttached(ctx actor.Context, rec record) {
-	if old := s.seats[rec.ID]; old != nil && old.pid != nil {
-		delete(s.seats, rec.ID)
-		ctx.Stop(old.pid)
-	}
-	member := &seat{member: member{rec: rec}, elsewhere: true}
-	s.seats[rec.ID] = member
+	member := &seat{member: member{rec: st.of.rec}, elsewhere: true}
+	s.seats[st.of.rec.ID] = member
 	s.spawn(ctx, member)
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})
 	s.views.changed()
+	reply(ctx, st.of.asker, nil)
 	s.reconcileSoon(ctx)
+}
+
+// unmark is best effort: what it leaves is reported as an orphan.
+func (s *supervisor) unmark(ctx actor.Context, rec record) {
+	provider := s.provider
+	s.ops.start(ctx, blockingCall{
+		timeout: attachTimeout,
+		run: func(c context.Context) any {
+			if err := provider.Write(c, vsphere.Ownership{Ref: rec.Ref, Machine: rec.ID}, vsphere.Change{Unmark: true}); err != nil {
+				s.Log.Warn("mark was not taken off again", "vm", rec.Name, "err", err)
+			}
+			return nil
+		},
+		failed: func(error) any { return nil },
+	})
 }

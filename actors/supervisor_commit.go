@@ -1,6 +1,8 @@
 package actors
 
 import (
+	"slices"
+
 	"github.com/asynkron/protoactor-go/actor"
 )
 
@@ -10,34 +12,60 @@ type step interface {
 	finish(s *supervisor, ctx actor.Context, err error)
 }
 
-// commit writes a change of the pool's own record (nil: none) together with changes of machines, and then does the step.
+// pendingCommit is a commit before it is written.
+type pendingCommit struct {
+	change   func(*PoolRecord)
+	next     step
+	machines []Change
+}
+
+// commit writes a change of the pool's own record (nil: none) together with changes of machines, and then does the step. While one
+// write is under way, further commits gather and make the next one: they become durable together, or none of them.
 func (s *supervisor) commit(ctx actor.Context, change func(*PoolRecord), next step, machines ...Change) {
-	changes := machines
-	if change != nil {
-		change(&s.queued)
-		record := s.queued
-		changes = append([]Change{{pool: &record}}, machines...)
+	s.commits = append(s.commits, pendingCommit{change, next, machines})
+	if !s.committing {
+		s.writeCommits(ctx)
 	}
-	pool := s.queued
-	s.unstored++
+}
+
+func (s *supervisor) writeCommits(ctx actor.Context) {
+	var f stored
+	var changes []Change
+	f.pool = s.pool
+	for _, c := range s.commits {
+		if c.change != nil {
+			c.change(&f.pool)
+		}
+		changes = append(changes, c.machines...)
+		f.steps = append(f.steps, c.next)
+	}
+	s.committing, s.commits = true, nil
 	ctx.Send(s.recorder, write{
-		changes: changes,
+		changes: append([]Change{{pool: &f.pool}}, changes...),
 		to:      ctx.Self(),
-		done:    func(err error) any { return stored{pool, next, err} },
+		done: func(err error) any {
+			f.err = err
+			return f
+		},
 	})
 }
 
 func (s *supervisor) stored(ctx actor.Context, f stored) {
-	s.unstored--
+	if !s.committing {
+		return // the answer to an earlier incarnation's write: this one has loaded what came of it
+	}
 	if f.err != nil {
 		s.Log.Error("journal cannot be written; see that its disk has room and is writable", "err", f.err)
 	} else {
 		s.pool = f.pool
 	}
-	if s.unstored == 0 {
-		s.queued = s.pool // what failed and was not carried by a later write never was
+	for _, step := range f.steps {
+		step.finish(s, ctx, f.err)
 	}
-	f.step.finish(s, ctx, f.err)
+	s.committing = false
+	if len(s.commits) > 0 {
+		s.writeCommits(ctx)
+	}
 }
 
 // reply answers whoever asked, if anybody did.
@@ -73,7 +101,7 @@ func (s *supervisor) resize(ctx actor.Context, c resize) {
 		ctx.Respond(answer{err: err})
 		return
 	}
-	if is(s.pool.Desired, c.size) && is(s.queued.Desired, c.size) {
+	if is(s.pool.Desired, c.size) && !s.committing {
 		ctx.Respond(answer{})
 		return
 	}
@@ -111,11 +139,10 @@ func (s *supervisor) callMachine(ctx actor.Context, c callMachine) {
 		ctx.Respond(answer{err: err})
 		return
 	}
+	seat := s.seats[c.id]
 	c.call.asker, c.call.resizes = ctx.Sender(), s.resizes
-	if c.call.decrement {
-		s.decrementing++
-	}
-	ctx.Send(s.seats[c.id].pid, perform{c.call})
+	seat.open = append(seat.open, c.call)
+	ctx.Send(seat.pid, perform{c.call})
 }
 
 func (s *supervisor) admit(c callMachine) error {
@@ -128,7 +155,7 @@ func (s *supervisor) admit(c callMachine) error {
 		return notMember(c.id)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
-	case c.call.decrement && !s.mayLower(s.decrementing+1):
+	case c.call.decrement && !s.mayLower(s.decrementing()+1):
 		return refuse(Invalid, "one machine less would be below bounds.min (%d): terminate without decrementDesiredSize, or lower the bound",
 			s.config.Bounds.Min)
 	}
@@ -167,43 +194,75 @@ func (s *supervisor) machineClaimed(ctx actor.Context, f claimed) {
 	if f.call.decrement && f.call.resizes == s.resizes {
 		decrement = s.lower
 	}
-	s.commit(ctx, decrement, claimStep{rec, f.call}, change)
+	s.commit(ctx, decrement, claimStep{f.gen, rec, f.call}, change)
 }
 
 // claimStep lets the machine go on, and tells the caller.
 type claimStep struct {
+	gen  int
 	rec  record
 	call call
 }
 
 func (st claimStep) finish(s *supervisor, ctx actor.Context, err error) {
-	s.callOver(st.call)
-	if seat := s.seats[st.rec.ID]; seat != nil {
+	if seat := s.seats[st.rec.ID]; seat != nil && seat.gen == st.gen {
 		if err == nil {
 			seat.rec = st.rec
 		}
+		seat.close(st.call)
 		if seat.pid != nil {
 			ctx.Send(seat.pid, committed{err})
 		}
 	}
 	s.views.changed()
-	reply(ctx, st.call.asker, journalFailure(err))
+	reply(ctx, st.call.asker, st.failure(err))
 	s.reconcileSoon(ctx)
+}
+
+// failure says what is true of a machine whose leaving could not be recorded.
+func (st claimStep) failure(err error) error {
+	if err == nil || st.rec.Ref == "" {
+		return journalFailure(err)
+	}
+	message := "the machine leaves, but that could not be written to the journal, and the desired size was not changed"
+	return &Error{Kind: Internal, Message: message, Err: err}
 }
 
 // machineCalled answers a request that changed no desired size.
 func (s *supervisor) machineCalled(ctx actor.Context, f called) {
-	s.callOver(f.call)
-	if seat := s.seats[f.rec.ID]; seat != nil && seat.gen == f.gen {
-		seat.rec = f.rec
-		s.views.changed()
-		s.reconcileSoon(ctx)
+	seat := s.seats[f.rec.ID]
+	if seat == nil || seat.gen != f.gen {
+		return // answered when that actor ended
 	}
+	seat.rec = f.rec
+	seat.close(f.call)
+	s.views.changed()
 	reply(ctx, f.call.asker, f.err)
+	s.reconcileSoon(ctx)
 }
 
-func (s *supervisor) callOver(c call) {
-	if c.decrement {
-		s.decrementing--
+// close takes a call that is over off the list.
+func (s *seat) close(c call) {
+	s.open = slices.DeleteFunc(s.open, func(o call) bool { return o.asker == c.asker })
+}
+
+// abandon answers the calls of an actor that ended.
+func (s *seat) abandon(ctx actor.Context) {
+	for _, c := range s.open {
+		reply(ctx, c.asker, refuse(Unavailable, "the request was cut short by a failure; it may or may not have been done"))
 	}
+	s.open = nil
+}
+
+// decrementing counts the calls under way that will lower the desired size.
+func (s *supervisor) decrementing() int {
+	n := 0
+	for _, seat := range s.seats {
+		for _, c := range seat.open {
+			if c.decrement {
+				n++
+			}
+		}
+	}
+	return n
 }

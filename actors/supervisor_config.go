@@ -18,12 +18,12 @@ func (s *supervisor) journalLoaded(ctx actor.Context, f loaded) {
 		s.Log.Error("journal cannot be read", "err", f.err)
 		panic(f.err) // the journal was readable a moment ago: let the guardian start over
 	}
-	s.pool, s.queued, s.loaded = f.state.Pool, f.state.Pool, true
+	s.pool, s.loaded = f.state.Pool, true
 	for _, rec := range f.state.Machines {
 		s.seats[rec.ID] = &seat{member: member{rec: rec}}
 	}
 	if len(s.pool.Document) > 0 {
-		config, err := ParseConfig(s.pool.Document)
+		config, err := restoreConfig(s.pool.Document)
 		if err != nil {
 			s.Log.Error("stored configuration is not valid any more; POST a new one to /config", "err", err)
 		} else {
@@ -44,6 +44,7 @@ func (s *supervisor) reviveAll(ctx actor.Context) {
 // connect tries to reach vCenter; connected goes on.
 func (s *supervisor) connect(ctx actor.Context) {
 	s.connection++
+	s.connectedAt = time.Now()
 	gen, config, open := s.connection, *s.config, s.Connect
 	s.ops.start(ctx, blockingCall{
 		timeout:     connectTimeout,
@@ -67,13 +68,34 @@ func (s *supervisor) connected(ctx actor.Context, f connected) {
 	}
 	if err != nil {
 		s.discard(ctx, f.provider)
-		s.attempts++
-		s.lostSight(ctx, err)
-		after(ctx, reconnectPause(err, s.attempts, s.Jitter()), reconnect{s.connection})
+		s.notConnected(ctx, err)
 		return
 	}
 	s.attempts = 0
 	s.useProvider(ctx, f.provider)
+}
+
+// notConnected tries again, unless there is a connection that still serves.
+func (s *supervisor) notConnected(ctx actor.Context, err error) {
+	if s.provider != nil {
+		s.Log.Warn("the provisioning template cannot be resolved anew", "pool", s.config.Name, "err", err)
+		return
+	}
+	s.attempts++
+	s.lostSight(ctx, err)
+	after(ctx, reconnectPause(err, s.attempts, s.Jitter()), reconnect{s.connection})
+}
+
+// resolvePause is how soon after connecting it is worth to look up the template's references again.
+const resolvePause = 30 * time.Second
+
+// resolveAnew connects again after a failure that says that something the template refers to is not there any more: it may have been
+// made again, under the same path.
+func (s *supervisor) resolveAnew(ctx actor.Context, cause vsphere.Kind) {
+	missing := cause == vsphere.NotFound || cause == vsphere.Misconfigured
+	if missing && s.provider != nil && !s.draining && time.Since(s.connectedAt) > resolvePause {
+		s.connect(ctx)
+	}
 }
 
 // reconnectPause spares accounts: a refused login is not tried again for three minutes, or vCenter locks the account.
@@ -102,6 +124,9 @@ func (s *supervisor) sameVCenter(p Provider) error {
 func (s *supervisor) useProvider(ctx actor.Context, p Provider) {
 	s.discard(ctx, s.provider)
 	s.provider = p
+	if vc := p.Site().VCenter; s.pool.Rebuilt && s.pool.VCenter != vc { // no members yet, or they would have been missed
+		s.commit(ctx, func(r *PoolRecord) { r.VCenter, r.Rebuilt = vc, false }, replyStep{})
+	}
 	for _, note := range p.Site().Notes {
 		s.Log.Info("note on the configuration", "pool", s.config.Name, "reason", note)
 	}
@@ -196,14 +221,16 @@ func (s *supervisor) prepared(ctx actor.Context, f prepared) {
 		reply(ctx, f.asker, err)
 		return
 	}
-	s.commit(ctx, func(p *PoolRecord) { p.Document = f.document }, configStep{f})
+	s.commit(ctx, func(p *PoolRecord) {
+		p.Rebuilt = p.Rebuilt && nameIn(p.Document) == f.config.Name
+		p.Document = f.document
+	}, configStep{f})
 }
 
 // acceptable refuses what would orphan the members.
 func (s *supervisor) acceptable(f prepared) error {
-	if s.config != nil && s.config.Name != f.config.Name && len(s.seats) > 0 {
-		return refuse(Invalid, "the pool's name cannot change from %q to %q while it has machines: their marks carry it",
-			s.config.Name, f.config.Name)
+	if old := nameIn(s.pool.Document); old != f.config.Name && len(s.seats) > 0 {
+		return refuse(Invalid, "the pool's name cannot change from %q to %q while it has machines: their marks carry it", old, f.config.Name)
 	}
 	if err := s.sameVCenter(f.provider); err != nil {
 		return &Error{Kind: Invalid, Message: "the configuration was refused; the old one stays in force", Err: err}

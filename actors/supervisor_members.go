@@ -79,6 +79,7 @@ func (s *supervisor) spawn(ctx actor.Context, seat *seat) {
 	env := machineActor{ops: s.ops, log: s.Log.With("pool", s.config.Name), recorder: s.recorder, gen: gen, rec: rec}
 	env.provider, env.settings = s.provider, s.config.settings()
 	seat.pid = ctx.Spawn(machineProps(env))
+	s.byPID[seat.pid.Id] = rec.ID
 }
 
 // machineChanged takes a machine's word on itself.
@@ -90,9 +91,10 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
 	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
 	seat.rec, seat.notBefore = f.rec, f.notBefore
-	s.judge(f.outcome)
+	s.judge(ctx, f.outcome)
 	if f.rec.Phase == forgotten {
 		delete(s.seats, f.rec.ID)
+		seat.abandon(ctx)
 		ctx.Stop(seat.pid)
 	}
 	s.views.changed()
@@ -100,8 +102,11 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 }
 
 // judge keeps the memory of launches.
-func (s *supervisor) judge(o launchOutcome) {
+func (s *supervisor) judge(ctx actor.Context, o launchOutcome) {
 	now := time.Now()
+	if o.verdict == launchFailed {
+		s.resolveAnew(ctx, o.cause)
+	}
 	switch o.verdict {
 	case launchSucceeded:
 		s.breaker = s.breaker.succeeded()
@@ -124,21 +129,20 @@ func (s *supervisor) HandleFailure(
 
 // childEnded finds a replacement for an actor that ended without being told to.
 func (s *supervisor) childEnded(ctx actor.Context, who *actor.PID) {
+	id := s.byPID[who.Id]
+	delete(s.byPID, who.Id)
+	seat := s.seats[id]
 	switch {
 	case s.leaving:
-		return
 	case who.Equal(s.observer):
 		s.spawnObserver(ctx)
 		s.startWatching(ctx)
-		return
-	}
-	for id, seat := range s.seats {
-		if seat.pid != nil && seat.pid.Equal(who) {
-			seat.pid = nil
-			seat.revivals++
-			after(ctx, backoff(time.Second, seat.revivals, 0), revive{id})
-			return
-		}
+	case s.evicted(ctx, id, who):
+	case seat != nil && seat.pid.Equal(who):
+		seat.pid = nil
+		seat.abandon(ctx)
+		seat.revivals++
+		after(ctx, backoff(time.Second, seat.revivals, 0), revive{id})
 	}
 }
 

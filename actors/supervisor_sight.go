@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,6 +17,8 @@ type sight struct {
 	// settled is when the time after an outage is over in which nothing is started or stopped.
 	settled          time.Time
 	orphans, foreign int
+	// unread are the VMs of the folder that vCenter could not tell about.
+	unread []vsphere.Ref
 }
 
 // settling is how long after an outage nothing is concluded: hosts and guests come back after vCenter does.
@@ -28,12 +29,16 @@ type panorama struct {
 	at    time.Time
 	byRef map[vsphere.Ref]vsphere.VM
 	// own are the VMs that are provably the pool's, by machine.
-	own   map[vsphere.MachineID]vsphere.VM
-	asked []vsphere.Ref
+	own map[vsphere.MachineID]vsphere.VM
+	// asked are the references that were looked up by themselves.
+	asked map[vsphere.Ref]bool
 }
 
 func newPanorama(f swept, pool string) panorama {
-	p := panorama{f.inventory.At, map[vsphere.Ref]vsphere.VM{}, map[vsphere.MachineID]vsphere.VM{}, f.asked}
+	p := panorama{f.inventory.At, map[vsphere.Ref]vsphere.VM{}, map[vsphere.MachineID]vsphere.VM{}, map[vsphere.Ref]bool{}}
+	for _, ref := range f.asked {
+		p.asked[ref] = true
+	}
 	for _, vm := range f.inventory.VMs {
 		p.byRef[vm.Ref] = vm
 		if vm.Owned(pool) {
@@ -66,8 +71,9 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 	}
 	s.countStrangers(view)
 	if !s.pool.Rebuilt {
-		s.rebuild(ctx, view)
+		s.rebuild(ctx)
 	}
+	s.adoptUnread(ctx, view)
 	if doubt {
 		s.sendFollow(ctx)
 		ctx.Send(s.observer, sweepSoon{})
@@ -89,7 +95,7 @@ func (s *supervisor) confront(ctx actor.Context, seat *seat, view panorama) (dou
 		seat.missing = 0
 		ctx.Send(seat.pid, observed{view.at, vm})
 	case seat.rec.Ref == "" || !seat.rec.live():
-	case seat.missing > 0 && slices.Contains(view.asked, seat.rec.Ref):
+	case seat.missing > 0 && view.asked[seat.rec.Ref]:
 		ctx.Send(seat.pid, gone{view.at})
 	default:
 		seat.missing++
@@ -117,7 +123,7 @@ func (s *supervisor) countStrangers(view panorama) {
 		case refs[ref] || (s.provider != nil && ref == s.provider.Site().Source):
 		case !vm.Owned(s.config.Name):
 			s.sight.foreign++
-		case seat == nil || (!unsettled(seat.rec.Phase) && !seat.rec.live()):
+		case seat == nil || !unsettled(seat.rec.Phase): // no member, or a second VM of one
 			s.sight.orphans++
 		}
 	}
@@ -133,6 +139,7 @@ func ownerOf(vm vsphere.VM) vsphere.MachineID {
 // sweepFailed notes that vSphere cannot be read: nothing is concluded, nothing is started or stopped.
 func (s *supervisor) sweepFailed(ctx actor.Context, f sweepFailed) {
 	s.lostSight(ctx, f.err)
+	s.resolveAnew(ctx, vsphere.KindOf(f.err))
 }
 
 func (s *supervisor) lostSight(ctx actor.Context, err error) {
@@ -156,43 +163,6 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 	}
 }
 
-// rebuild makes members of all VMs that are provably the pool's: the journal is new, or was lost.
-func (s *supervisor) rebuild(ctx actor.Context, view panorama) {
-	if s.queued.Rebuilt {
-		return
-	}
-	var step spawnStep
-	active := 0
-	for id, vm := range view.own {
-		if s.seats[id] == nil {
-			rec := adoptedRecord(vm, s.config.settings())
-			s.seats[id] = &seat{member: member{rec: rec}}
-			step.ids = append(step.ids, id)
-			s.Log.Info("member found by its mark", "pool", s.config.Name, "machine", id, "vm", vm.Name, "to", rec.Phase)
-		}
-	}
-	for _, seat := range s.seats {
-		if seat.rec.active() {
-			active++
-		}
-	}
-	s.commit(ctx, func(p *PoolRecord) {
-		p.Rebuilt = true
-		p.VCenter = s.provider.Site().VCenter
-		if p.Desired == nil {
-			p.Desired = s.config.initialSize(active)
-		}
-	}, step, s.recordsOf(step.ids)...)
-}
-
-// initialSize is the desired size where nobody ever said one.
-func (c Config) initialSize(active int) *int {
-	if c.DesiredSize != nil {
-		return c.DesiredSize
-	}
-	return &active
-}
-
 // sendFollow tells the observer what to look at more closely.
 func (s *supervisor) sendFollow(ctx actor.Context) {
 	f := follow{members: map[vsphere.Ref]bool{}}
@@ -205,7 +175,7 @@ func (s *supervisor) sendFollow(ctx actor.Context) {
 		if seat.elsewhere {
 			f.elsewhere = append(f.elsewhere, ref)
 		}
-		if p := seat.rec.Phase; p == booting || p == draining || (seat.rec.Launched.IsZero() && !unsettled(p)) {
+		if p := seat.rec.Phase; p == booting || p == draining || (seat.rec.CPUs == 0 && !unsettled(p)) {
 			f.urgent = append(f.urgent, ref)
 		}
 	}

@@ -53,7 +53,8 @@ func Start(o Options) (*Pool, error) {
 	p.supervisor = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
 			Options: o, ops: p.ops, recorder: p.recorder,
-			seats: map[vsphere.MachineID]*seat{}, attaching: map[vsphere.MachineID]bool{},
+			seats: map[vsphere.MachineID]*seat{}, byPID: map[string]vsphere.MachineID{},
+			attaching: map[vsphere.MachineID]attachment{},
 		}
 	}))
 	return p, nil
@@ -73,10 +74,11 @@ func storeConfig(o Options) error {
 		return err
 	}
 	pool := state.Pool
-	if old, err := ParseConfig(pool.Document); err == nil && old.Name != config.Name && len(state.Machines) > 0 {
+	if old := nameIn(pool.Document); len(pool.Document) > 0 && old != config.Name && len(state.Machines) > 0 {
 		return fmt.Errorf("the state directory belongs to pool %q and has machines, the configuration is for %q: use another state directory",
-			old.Name, config.Name)
+			old, config.Name)
 	}
+	pool.Rebuilt = pool.Rebuilt && nameIn(pool.Document) == config.Name
 	if len(pool.Document) == 0 {
 		pool.Started = !o.Stopped
 	}

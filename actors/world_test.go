@@ -34,10 +34,11 @@ type world struct {
 }
 
 type cloneTask struct {
-	order vsphere.CloneOrder
-	ends  time.Time
-	ref   vsphere.Ref
-	err   error
+	source vsphere.Ref
+	order  vsphere.CloneOrder
+	ends   time.Time
+	ref    vsphere.Ref
+	err    error
 }
 
 func newWorld() *world {
@@ -145,7 +146,7 @@ func (w *world) Clone(ctx context.Context, order vsphere.CloneOrder) (vsphere.Ta
 	}
 	w.next++
 	task := vsphere.Task(fmt.Sprintf("task-%d", w.next))
-	w.tasks[task] = &cloneTask{order: order, ends: time.Now().Add(w.cloneTime)}
+	w.tasks[task] = &cloneTask{source: w.Site().Source, order: order, ends: time.Now().Add(w.cloneTime)}
 	return task, nil
 }
 
@@ -174,7 +175,7 @@ func (w *world) Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, erro
 	}
 }
 
-func (w *world) Clones(ctx context.Context) ([]vsphere.Task, error) {
+func (w *world) Clones(ctx context.Context, source vsphere.Ref) ([]vsphere.Task, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.enter(ctx, "clones"); err != nil {
@@ -182,21 +183,21 @@ func (w *world) Clones(ctx context.Context) ([]vsphere.Task, error) {
 	}
 	var running []vsphere.Task
 	for id, t := range w.tasks {
-		if t.ref == "" && t.err == nil {
+		if t.ref == "" && t.err == nil && (source == "" || source == t.source) {
 			running = append(running, id)
 		}
 	}
 	return running, nil
 }
 
-func (w *world) Locate(ctx context.Context, id vsphere.MachineID) (vsphere.VM, error) {
+func (w *world) Locate(ctx context.Context, id vsphere.MachineID, name string) (vsphere.VM, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.enter(ctx, "locate"); err != nil {
 		return vsphere.VM{}, err
 	}
 	for _, vm := range w.vms {
-		if vm.Owned(w.pool) && vm.Mark.Machine == id {
+		if vm.Mark != nil && vm.Mark.Pool == w.pool && vm.Mark.Machine == id && (vm.Owned(w.pool) || vm.Name == name) {
 			return *vm, nil
 		}
 	}
@@ -220,7 +221,7 @@ func (w *world) own(act string, o vsphere.Ownership) (*vsphere.VM, error) {
 	return vm, nil
 }
 
-func (w *world) PowerOn(ctx context.Context, ref vsphere.Ref) error {
+func (w *world) PowerOn(ctx context.Context, o vsphere.Ownership) error {
 	if err := w.wait(ctx, w.powerTime); err != nil {
 		return err
 	}
@@ -229,15 +230,12 @@ func (w *world) PowerOn(ctx context.Context, ref vsphere.Ref) error {
 	if err := w.enter(ctx, "powerOn"); err != nil {
 		return err
 	}
-	vm := w.vms[ref]
-	if vm == nil {
-		return &vsphere.Error{Op: "power on vm", Kind: vsphere.NotFound}
-	}
-	if vm.Power != vsphere.PoweredOn {
+	vm, err := w.own("power on", o)
+	if err == nil && vm.Power != vsphere.PoweredOn {
 		vm.Power = vsphere.PoweredOn
-		w.boots[ref] = time.Now().Add(w.bootTime)
+		w.boots[o.Ref] = time.Now().Add(w.bootTime)
 	}
-	return nil
+	return err
 }
 
 func (w *world) ShutdownGuest(ctx context.Context, o vsphere.Ownership) error {
@@ -371,6 +369,21 @@ func (w *world) Sweep(ctx context.Context, elsewhere []vsphere.Ref) (vsphere.Inv
 		}
 	}
 	return inventory, nil
+}
+
+func (w *world) Survey(ctx context.Context) ([]vsphere.VM, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.enter(ctx, "survey"); err != nil {
+		return nil, err
+	}
+	var own []vsphere.VM
+	for _, vm := range w.vms {
+		if vm.Owned(w.pool) {
+			own = append(own, *vm)
+		}
+	}
+	return own, nil
 }
 
 func (w *world) Hints(ctx context.Context) ([]vsphere.Ref, error) {

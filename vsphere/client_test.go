@@ -103,8 +103,8 @@ func TestLifeOfAMachine(t *testing.T) {
 	if !vm.Detail || vm.CPUs == 0 || vm.MemoryMiB == 0 || vm.Host == "" || vm.Datastore == "" || vm.CreateDate.IsZero() {
 		t.Fatalf("clone is %+v", vm)
 	}
-	must(t, s.PowerOn(ctx, own.Ref))
-	must(t, s.PowerOn(ctx, own.Ref))
+	must(t, s.PowerOn(ctx, own))
+	must(t, s.PowerOn(ctx, own))
 	if got := s.read(t, own.Ref); got.Power != vsphere.PoweredOn {
 		t.Fatalf("power is %s", got.Power)
 	}

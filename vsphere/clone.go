@@ -34,7 +34,7 @@ func (c *Client) Clone(ctx context.Context, order CloneOrder) (Task, error) {
 func (c *Client) Await(ctx context.Context, t Task) (Ref, error) {
 	info, err := c.tasks.await(ctx, t)
 	if err != nil {
-		return "", wrap("clone vm", "by "+string(t), err)
+		return "", ended(wrap("clone vm", "by "+string(t), err))
 	}
 	made := moid(info.Result)
 	if made == "" {
@@ -43,8 +43,18 @@ func (c *Client) Await(ctx context.Context, t Task) (Ref, error) {
 	return Ref(made), nil
 }
 
-// Clones lists the tasks that clone the pool's template and have not ended, anybody's as far as the account may see them.
-func (c *Client) Clones(ctx context.Context) ([]Task, error) {
+// ended keeps a task that failed because it missed something apart from a task that is not known any more.
+func ended(err error) error {
+	var e *Error
+	if errors.As(err, &e) && e.Kind == NotFound && e.Fault != "" {
+		e.Kind = Misconfigured
+	}
+	return err
+}
+
+// Clones lists the tasks that clone the given VM and have not ended, anybody's as far as the account may see them; without one, the
+// clones of all VMs.
+func (c *Client) Clones(ctx context.Context, source Ref) ([]Task, error) {
 	recent, err := c.collect(ctx, types.PropertyFilterSpec{
 		ObjectSet: []types.ObjectSpec{{
 			Obj:       *c.vim.ServiceContent.TaskManager,
@@ -58,11 +68,11 @@ func (c *Client) Clones(ctx context.Context) ([]Task, error) {
 	}
 	var tasks []Task
 	for _, o := range recent {
-		if c.cloning(o) {
+		if cloning(o, source) {
 			tasks = append(tasks, Task(o.Obj.Value))
 		}
 	}
-	return tasks, wrap("list clone tasks of", string(c.site.Source), err)
+	return tasks, wrap("list clone tasks of", string(source), err)
 }
 
 // forbidden is a task of somebody whose tasks the account may not read, and so not one of ours.
@@ -70,20 +80,20 @@ func forbidden(o types.ObjectContent) bool {
 	return KindOf(wrap("read task", "", hidden(o))) == Forbidden
 }
 
-func (c *Client) cloning(o types.ObjectContent) bool {
+func cloning(o types.ObjectContent, source Ref) bool {
 	return !over(value[types.TaskInfoState](o, "info.state")) &&
-		value[types.ManagedObjectReference](o, "info.entity") == c.place.source &&
+		(source == "" || value[types.ManagedObjectReference](o, "info.entity") == vmRef(source)) &&
 		strings.HasPrefix(value[string](o, "info.descriptionId"), "VirtualMachine.clone")
 }
 
 // Locate finds the pool's own VM of a machine by its mark: in the pool's folder first, then wherever vCenter's index has its instance
-// UUID. NotFound: there is none.
-func (c *Client) Locate(ctx context.Context, id MachineID) (VM, error) {
+// UUID. A clone to which vCenter gave another instance UUID than it was asked for is known by mark and name. NotFound: there is none.
+func (c *Client) Locate(ctx context.Context, id MachineID, name string) (VM, error) {
 	inside, err := c.inside(ctx)
 	if err != nil {
 		return VM{}, wrap("list folder for", string(id), err)
 	}
-	ref, found := c.pick(inside, id)
+	ref, found := c.pick(inside, id, name)
 	if !found {
 		ref, found, err = c.indexed(ctx, id)
 	}
@@ -96,13 +106,19 @@ func (c *Client) Locate(ctx context.Context, id MachineID) (VM, error) {
 	return c.detail(ctx, ref)
 }
 
-func (c *Client) pick(sights []sight, id MachineID) (Ref, bool) {
+func (c *Client) pick(sights []sight, id MachineID, name string) (ref Ref, found bool) {
 	for _, s := range sights {
-		if s.Owned(c.pool) && s.Mark.Machine == id {
+		if s.Mark == nil || s.Mark.Pool != c.pool || s.Mark.Machine != id {
+			continue
+		}
+		if s.Owned(c.pool) {
 			return s.Ref, true
 		}
+		if s.Name == name && !s.Template {
+			ref, found = s.Ref, true
+		}
 	}
-	return "", false
+	return ref, found
 }
 
 // indexed asks the search index, which knows VMs outside the folder but hides those that are inaccessible.
@@ -112,7 +128,7 @@ func (c *Client) indexed(ctx context.Context, id MachineID) (Ref, bool, error) {
 		return "", false, err
 	}
 	sights, err := c.look(ctx, refs, lightProperties)
-	ref, found := c.pick(sights, id)
+	ref, found := c.pick(sights, id, "")
 	return ref, found, err
 }
 

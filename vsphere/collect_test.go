@@ -139,7 +139,7 @@ func TestClonesOfOthersMayBeHidden(t *testing.T) {
 			return nil
 		}})}
 		c.vim.ServiceContent.TaskManager, c.place.source = &manager, source
-		return c.Clones(t.Context())
+		return c.Clones(t.Context(), "")
 	}
 	if tasks, err := hide(&types.NoPermission{}); err != nil || len(tasks) != 1 || tasks[0] != "task-1" {
 		t.Errorf("%v, %v", tasks, err)

@@ -82,7 +82,7 @@ func TestSessionIsRenewed(t *testing.T) {
 			if _, err := client.Sweep(ctx, nil); err != nil {
 				t.Error(err)
 			}
-			if _, err := client.Clones(ctx); err != nil {
+			if _, err := client.Clones(ctx, ""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -92,7 +92,8 @@ func TestSessionIsRenewed(t *testing.T) {
 		t.Errorf("%d sessions", len(open))
 	}
 	terminate(t, sim)
-	task, err := client.Clone(ctx, order("web-1"))
+	placed := order("web-1")
+	task, err := client.Clone(ctx, placed)
 	must(t, err)
 	terminate(t, sim)
 	ref, err := client.Await(ctx, task)
@@ -101,7 +102,7 @@ func TestSessionIsRenewed(t *testing.T) {
 		_, err = client.Hints(ctx)
 		must(t, err)
 	}
-	must(t, client.PowerOn(ctx, ref))
+	must(t, client.PowerOn(ctx, vsphere.Ownership{Ref: ref, Machine: placed.ID}))
 	if refs, err := client.Hints(ctx); err != nil || len(refs) != 1 {
 		t.Errorf("%v, %v", refs, err)
 	}

@@ -2,8 +2,10 @@ package vsphere
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"github.com/vmware/govmomi/view"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -15,11 +17,63 @@ func (c *Client) Sweep(ctx context.Context, elsewhere []Ref) (Inventory, error) 
 	if err != nil {
 		return Inventory{}, wrap("list folder", c.place.template.Folder, err)
 	}
-	outside, err := c.look(ctx, others(elsewhere, sights), lightProperties)
+	outside, err := c.outside(ctx, others(elsewhere, sights))
 	if err != nil {
 		return Inventory{}, wrap("read vms outside of folder", c.place.template.Folder, err)
 	}
 	return Inventory{At: at, VMs: plain(append(sights, outside...))}, nil
+}
+
+// outside reads VMs by reference. One that the answer leaves out is missing only if vCenter itself calls it non-existent.
+func (c *Client) outside(ctx context.Context, refs []Ref) ([]sight, error) {
+	sights, err := c.look(ctx, refs, lightProperties)
+	if err != nil {
+		return nil, err
+	}
+	for _, ref := range others(refs, sights) {
+		vm, err := c.glance(ctx, ref)
+		switch {
+		case err == nil:
+			sights = append(sights, sight{VM: vm})
+		case KindOf(wrap("read vm", string(ref), err)) != NotFound:
+			return nil, err
+		}
+	}
+	return sights, nil
+}
+
+// Survey reads all VMs that the account may see, wherever they are, and returns the pool's own. It is made once, to rebuild a pool.
+func (c *Client) Survey(ctx context.Context) ([]VM, error) {
+	all, err := view.NewManager(c.vim).CreateContainerView(ctx, c.vim.ServiceContent.RootFolder, []string{"VirtualMachine"}, true)
+	if err != nil {
+		return nil, wrap("view vms", "", err)
+	}
+	defer func() {
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTimeout)
+		defer cancel()
+		_ = all.Destroy(tidy)
+	}()
+	found, err := c.collect(ctx, types.PropertyFilterSpec{
+		ObjectSet: []types.ObjectSpec{{
+			Obj:       all.Reference(),
+			Skip:      new(true),
+			SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: "ContainerView", Path: "view"}},
+		}},
+		PropSet: []types.PropertySpec{{Type: "VirtualMachine", PathSet: lightProperties}},
+	})
+	if err == nil { // VMs that the account may not read are somebody else's
+		found, err = readable(slices.DeleteFunc(found, forbidden))
+	}
+	if err != nil {
+		return nil, wrap("read vms", "", err)
+	}
+	var own []VM
+	for _, o := range found {
+		if s := observe(o); s.Owned(c.pool) && o.Obj != c.place.source {
+			own = append(own, s.VM)
+		}
+	}
+	return own, nil
 }
 
 // inside reads the pool's folder. The folder's own name is read with its VMs, so that an answer without it, which might as well be

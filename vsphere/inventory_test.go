@@ -69,7 +69,7 @@ func TestSweepSeesWhatTheGuestSays(t *testing.T) {
 	if got := s.sweep(t)[own.Ref]; got.ToolsRunning || len(got.IPs) != 0 {
 		t.Errorf("off: %+v", got)
 	}
-	must(t, s.PowerOn(t.Context(), own.Ref))
+	must(t, s.PowerOn(t.Context(), own))
 	s.setExtra(t, own.Ref, "SET.guest.ipAddress", "10.1.2.3")
 	light, detailed := s.sweep(t)[own.Ref], s.read(t, own.Ref)
 	if !slices.Contains(light.IPs, "10.1.2.3") || !slices.Equal(light.IPs, detailed.IPs) {
@@ -139,7 +139,7 @@ func TestHints(t *testing.T) {
 	if refs := hints(); len(refs) != 0 {
 		t.Errorf("nothing happened: %v", refs)
 	}
-	must(t, s.PowerOn(ctx, first.Ref))
+	must(t, s.PowerOn(ctx, vsphere.Ownership{Ref: first.Ref, Machine: first.Machine}))
 	if refs := hints(); !slices.Equal(refs, []vsphere.Ref{first.Ref}) {
 		t.Errorf("power on of %s: %v", first.Ref, refs)
 	}

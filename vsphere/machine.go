@@ -54,9 +54,10 @@ type VM struct {
 }
 
 // Owned reports whether the VM provably belongs to the pool: its mark names the pool, and the instance UUID in the mark is the
-// VM's own, so that a copy made by an administrator, extraConfig and all, is not taken for a member.
+// VM's own, so that a copy made by an administrator, extraConfig and all, is not taken for a member. A VM that was made a template
+// is none either.
 func (v VM) Owned(pool string) bool {
-	return v.Mark != nil && v.Mark.Pool == pool && v.Mark.UUID == v.InstanceUUID
+	return v.Mark != nil && v.Mark.Pool == pool && v.Mark.UUID == v.InstanceUUID && !v.Template
 }
 
 // CloneOrder asks for one machine. Everything else about it comes from the provisioning template of the client.

@@ -8,15 +8,16 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// PowerOn powers the VM on and waits for it; a VM that is on already is a success.
-func (c *Client) PowerOn(ctx context.Context, ref Ref) error {
-	err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
-		return object.NewVirtualMachine(c.vim, vmRef(ref)).PowerOn(ctx)
-	})
+// PowerOn powers on a VM that is provably ours and waits for it; a VM that is on already is a success.
+func (c *Client) PowerOn(ctx context.Context, o Ownership) error {
+	vm, err := c.prove(ctx, o)
+	if err == nil && vm.Power != PoweredOn {
+		err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOn)
+	}
 	if already(err, types.VirtualMachinePowerStatePoweredOn) {
 		return nil
 	}
-	return wrap("power on vm", string(ref), err)
+	return wrap("power on vm", string(o.Ref), err)
 }
 
 // ShutdownGuest asks the guest to shut down and returns at once. WrongState: it is off, or has no tools to ask.

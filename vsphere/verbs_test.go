@@ -101,7 +101,7 @@ func TestClonesAreSeenWhileTheyRun(t *testing.T) {
 	})
 	task, err := s.Clone(t.Context(), order("web-1"))
 	must(t, err)
-	running, err := s.Clones(t.Context())
+	running, err := s.Clones(t.Context(), s.Site().Source)
 	must(t, err)
 	if !slices.Equal(running, []vsphere.Task{task}) {
 		t.Errorf("running %v, want %s", running, task)
@@ -109,7 +109,7 @@ func TestClonesAreSeenWhileTheyRun(t *testing.T) {
 	close(release)
 	_, err = s.Await(t.Context(), task)
 	must(t, err)
-	if running, err = s.Clones(t.Context()); err != nil || len(running) != 0 {
+	if running, err = s.Clones(t.Context(), s.Site().Source); err != nil || len(running) != 0 {
 		t.Errorf("running %v, %v", running, err)
 	}
 }
@@ -128,12 +128,12 @@ func TestLocate(t *testing.T) {
 			task, err := folder.MoveInto(t.Context(), []types.ManagedObjectReference{s.admin(t, own.Ref).Reference()})
 			wait(t, task, err)
 		}
-		got, err := s.Locate(t.Context(), own.Machine)
+		got, err := s.Locate(t.Context(), own.Machine, "")
 		if err != nil || got.Ref != own.Ref || !got.Detail {
 			t.Errorf("in %s: %+v, %v", path, got, err)
 		}
 	}
-	_, err = s.Locate(t.Context(), vsphere.MachineID(uuid.NewString()))
+	_, err = s.Locate(t.Context(), vsphere.MachineID(uuid.NewString()), "")
 	wantKind(t, err, vsphere.NotFound)
 }
 
@@ -146,7 +146,7 @@ func TestOnlyOursIsTouched(t *testing.T) {
 	foreign, other := s.make(t, "web-2")
 	foreign.Mark.Pool = "db"
 	s.setExtra(t, other.Ref, "vspherepool.mark", foreign.Mark.String())
-	must(t, s.PowerOn(ctx, own.Ref))
+	must(t, s.PowerOn(ctx, own))
 	for name, o := range map[string]vsphere.Ownership{
 		"another machine": {Ref: own.Ref, Machine: other.Machine},
 		"a copy":          {Ref: copied.Ref, Machine: own.Machine},

@@ -1,0 +1,99 @@
+package actors
+
+import (
+	"context"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
+)
+
+// rebuild finds the members by their marks: the journal is new, or was lost. Clones that run now are waited for first, for they may be
+// an earlier life's; surveyed goes on. What cannot be done now is tried again after the next sweep.
+func (s *supervisor) rebuild(ctx actor.Context) {
+	if s.surveying {
+		return
+	}
+	s.surveying = true
+	provider := s.provider
+	s.ops.start(ctx, blockingCall{
+		timeout:     cloneCall,
+		abandonable: true,
+		run: func(c context.Context) any {
+			if err := settleClones(c, provider, ""); err != nil {
+				return surveyed{err: err}
+			}
+			vms, err := provider.Survey(c)
+			return surveyed{vms, err}
+		},
+		failed: func(err error) any { return surveyed{err: err} },
+	})
+}
+
+// surveyed makes members of all VMs that are provably the pool's.
+func (s *supervisor) surveyed(ctx actor.Context, f surveyed) {
+	s.surveying = false
+	if f.err != nil {
+		s.Log.Warn("members cannot be looked for yet", "pool", s.config.Name, "err", f.err)
+		return
+	}
+	var step spawnStep
+	for _, vm := range f.vms {
+		step.ids = append(step.ids, s.adopt(vm)...)
+	}
+	unread, vCenter := s.sight.unread, s.provider.Site().VCenter
+	s.commit(ctx, func(p *PoolRecord) {
+		p.Rebuilt, p.VCenter, p.Unread = true, vCenter, unread
+		if p.Desired == nil {
+			p.Desired = s.config.initialSize(s.countSize().Active)
+		}
+	}, step, s.recordsOf(step.ids)...)
+}
+
+// adopt makes a seat for a VM of ours that has none.
+func (s *supervisor) adopt(vm vsphere.VM) []vsphere.MachineID {
+	id := vm.Mark.Machine
+	if s.seats[id] != nil {
+		return nil
+	}
+	rec := adoptedRecord(vm, s.config.settings())
+	rec.Region = s.provider.Site().Region
+	s.seats[id] = &seat{member: member{rec: rec}}
+	s.Log.Info("member found by its mark", "pool", s.config.Name, "machine", id, "vm", vm.Name, "to", rec.Phase)
+	return []vsphere.MachineID{id}
+}
+
+// adoptUnread takes a second look at the VMs of the folder that could not be read when the members were looked for.
+func (s *supervisor) adoptUnread(ctx actor.Context, view panorama) {
+	s.sight.unread = nil
+	for ref, vm := range view.byRef {
+		if !vm.Connected {
+			s.sight.unread = append(s.sight.unread, ref)
+		}
+	}
+	if !s.pool.Rebuilt || len(s.pool.Unread) == 0 {
+		return
+	}
+	var step spawnStep
+	var still []vsphere.Ref
+	for _, ref := range s.pool.Unread {
+		vm, there := view.byRef[ref]
+		switch {
+		case there && !vm.Connected:
+			still = append(still, ref)
+		case there && vm.Owned(s.config.Name):
+			step.ids = append(step.ids, s.adopt(vm)...)
+		}
+	}
+	if len(still) < len(s.pool.Unread) {
+		s.commit(ctx, func(p *PoolRecord) { p.Unread = still }, step, s.recordsOf(step.ids)...)
+	}
+}
+
+// initialSize is the desired size where nobody ever said one.
+func (c Config) initialSize(active int) *int {
+	if c.DesiredSize != nil {
+		return c.DesiredSize
+	}
+	return &active
+}
