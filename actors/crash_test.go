@@ -86,9 +86,8 @@ func TestLossOfTheStateDirectoryDuringClones(t *testing.T) {
 		r.crash()
 		r.journal = newMemory()
 		r.config = document + "desiredSize: 4\n"
-		r.after(18 * time.Second)
 		r.start()
-		r.after(3 * time.Minute)
+		r.after(5 * time.Minute)
 		r.expect(Running, 4)
 		if r.world.count() != 4 {
 			t.Errorf("%d VMs", r.world.count())

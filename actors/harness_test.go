@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,13 +81,39 @@ type rig struct {
 	pool    *Pool
 	fuse    *fuse
 	config  string
+	log     logBuffer
+	// wrap puts something between the pool and the world.
+	wrap func(fusedProvider) Provider
+}
+
+func plain(p fusedProvider) Provider { return p }
+
+// logBuffer keeps what is logged; with VSPHEREPOOL_TEST_LOG set it shows it too.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if os.Getenv("VSPHEREPOOL_TEST_LOG") != "" {
+		_, _ = os.Stderr.Write(p)
+	}
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // inBubble runs a test in virtual time, with an empty world.
 func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, world: newWorld(), journal: newMemory(), config: document}
+		r := &rig{t: t, world: newWorld(), journal: newMemory(), config: document, wrap: plain}
 		r.start()
 		defer func() {
 			r.stop()
@@ -108,10 +135,10 @@ func (r *rig) start() {
 			if err := r.world.enter(ctx, "connect"); err != nil {
 				return nil, err
 			}
-			return fusedProvider{r.world, r.fuse}, nil
+			return r.wrap(fusedProvider{r.world, r.fuse}), nil
 		},
-		Log:    testLog(),
-		Config: []byte(r.config),
+		Log:    slog.New(slog.NewTextHandler(&r.log, nil)),
+		Config: r.document(),
 		Jitter: func() float64 { return 0 },
 	})
 	if err != nil {
@@ -124,12 +151,12 @@ func (r *rig) start() {
 	synctest.Wait()
 }
 
-// testLog is silent unless VSPHEREPOOL_TEST_LOG is set.
-func testLog() *slog.Logger {
-	if os.Getenv("VSPHEREPOOL_TEST_LOG") != "" {
-		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+// document is what the server was started with; nil for the stored one.
+func (r *rig) document() []byte {
+	if r.config == "" {
+		return nil
 	}
-	return slog.New(slog.DiscardHandler)
+	return []byte(r.config)
 }
 
 func (r *rig) stop() {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,7 +59,7 @@ func (s *stack) launch() {
 			}
 			return vsphere.New(ctx, pool, vc, s.sim.Template())
 		},
-		Log:    testLog(),
+		Log:    slog.New(slog.NewTextHandler(&s.log, nil)),
 		Config: []byte(s.config),
 	})
 	if err != nil {

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -542,25 +543,32 @@ func TestConfigurationsThatDoNotWorkChangeNothing(t *testing.T) {
 	})
 }
 
-// provoke makes one machine actor panic: it lets the actor's second operation, the wait for its clone, end with an error that is none.
-type provoke struct{}
-
-func (provoke) finish(s *supervisor, ctx actor.Context, _ error) {
-	for _, seat := range s.seats {
-		ctx.Send(seat.pid, opDone{op: 2, outcome: outcome{on: outcomeLost, err: (*Error)(nil)}})
-		return
+// provoke makes one machine's actor panic, the youngest of the first few: it lets the actor's operation of that number end with an
+// error that is none.
+func (r *rig) provoke(op opID) {
+	r.t.Helper()
+	for n := 9; n > 0; n-- {
+		pid := actor.NewPID(r.pool.system.Address(), fmt.Sprintf("%s/$%d", r.pool.supervisor.Id, n))
+		if _, alive := r.pool.system.ProcessRegistry.Get(pid); alive {
+			r.pool.system.Root.Send(pid, opDone{op: op, outcome: outcome{on: outcomeLost, err: (*Error)(nil)}})
+			return
+		}
 	}
+	r.t.Fatal("no machine")
 }
 
 func TestAPanicCostsOneMachine(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.resize(3)
 		r.after(10 * time.Second)
-		r.pool.system.Root.Send(r.pool.supervisor, stored{steps: []step{provoke{}}, err: errors.New("provoked")})
+		r.provoke(2) // the wait for its clone
 		r.after(2 * time.Minute)
 		r.expect(Running, 3)
 		if r.world.count() != 3 {
 			t.Errorf("%d VMs", r.world.count())
+		}
+		if !strings.Contains(r.log.String(), "actor panicked") {
+			t.Error("nothing panicked")
 		}
 	})
 }

@@ -125,7 +125,7 @@ func (s *supervisor) useProvider(ctx actor.Context, p Provider) {
 	s.discard(ctx, s.provider)
 	s.provider = p
 	if vc := p.Site().VCenter; s.pool.Rebuilt && s.pool.VCenter != vc { // no members yet, or they would have been missed
-		s.commit(ctx, func(r *PoolRecord) { r.VCenter, r.Rebuilt = vc, false }, replyStep{})
+		s.commit(ctx, func(r *PoolRecord) { r.VCenter, r.Rebuilt = vc, false }, resweepStep{})
 	}
 	for _, note := range p.Site().Notes {
 		s.Log.Info("note on the configuration", "pool", s.config.Name, "reason", note)

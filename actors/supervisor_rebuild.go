@@ -90,6 +90,13 @@ func (s *supervisor) adoptUnread(ctx actor.Context, view panorama) {
 	}
 }
 
+// resweepStep looks again soon: what is to be rebuilt is found after a sweep.
+type resweepStep struct{}
+
+func (resweepStep) finish(s *supervisor, ctx actor.Context, _ error) {
+	ctx.Send(s.observer, sweepSoon{})
+}
+
 // initialSize is the desired size where nobody ever said one.
 func (c Config) initialSize(active int) *int {
 	if c.DesiredSize != nil {
