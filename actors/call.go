@@ -57,11 +57,11 @@ func (c call) leaves() bool { return c.kind == terminateCall || c.kind == detach
 func (c call) admit(r record) error {
 	switch {
 	case !r.allocated():
-		return notMember(r.ID)
+		return refuse(NotFound, "unrecognized machine: %s is %s already, and no member any more", r.ID, r.state())
 	case !c.leaves():
 		return nil
 	case !r.evictable():
-		return refuse(Invalid, "machine %s is protected: set its membership status to evictable, or take it back into service, first", r.ID)
+		return refuse(Invalid, "machine %s is protected: set membershipStatus.evictable to true, or end its OUT_OF_SERVICE state, first", r.ID)
 	case c.kind == detachCall && !detachable(r):
 		return refuse(Invalid, "machine %s has no VM to detach yet: wait until it is PENDING, or terminate it", r.ID)
 	}

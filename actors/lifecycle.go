@@ -152,7 +152,7 @@ type transition struct {
 // from it. A pair without a row leaves the machine as it is.
 var transitions = []transition{
 	{requested, turnGranted, cloning},
-	{requested, retireRequested, terminated},
+	{requested, retireRequested, forgotten},
 
 	{cloning, cloneAccepted, copying},
 	{cloning, nameTaken, lookingUp},

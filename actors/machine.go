@@ -287,5 +287,9 @@ func (m *machineActor) logTransition(from phase, o outcome) {
 	if o.err != nil {
 		args = append(args, "err", o.err)
 	}
-	m.log.Info("machine transition", args...)
+	level := slog.LevelInfo
+	if m.rec.Phase == forgotten {
+		level = slog.LevelDebug // it was never there, or has been told of already
+	}
+	m.log.Log(context.Background(), level, "machine transition", args...) //nolint:forbidigo // slog wants one; nothing reads it
 }

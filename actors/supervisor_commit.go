@@ -151,8 +151,10 @@ func (s *supervisor) admit(c callMachine) error {
 	}
 	seat := s.seats[c.id]
 	switch {
-	case seat == nil || !seat.rec.allocated():
+	case seat == nil:
 		return notMember(c.id)
+	case !seat.rec.allocated():
+		return c.call.admit(seat.rec)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
 	case c.call.decrement && !s.mayLower(s.decrementing()+1):

@@ -82,8 +82,12 @@ func (s *supervisor) notConnected(ctx actor.Context, err error) {
 		return
 	}
 	s.attempts++
+	pause := reconnectPause(err, s.attempts, s.Jitter())
+	if vsphere.KindOf(err) == vsphere.BadLogin {
+		err = fmt.Errorf("%w; tried again at %s, or at once by POST /config", err, time.Now().Add(pause).Format(time.TimeOnly))
+	}
 	s.lostSight(ctx, err)
-	after(ctx, reconnectPause(err, s.attempts, s.Jitter()), reconnect{s.connection})
+	after(ctx, pause, reconnect{s.connection})
 }
 
 // resolvePause is how soon after connecting it is worth to look up the template's references again.
@@ -198,12 +202,10 @@ func prepare(ctx context.Context, open Connect, document, storedDocument []byte)
 
 // rejection tells a configuration that vCenter refused from a vCenter that could not be asked.
 func rejection(err error) error {
-	switch vsphere.KindOf(err) {
-	case vsphere.Misconfigured, vsphere.BadLogin, vsphere.Forbidden, vsphere.NotFound:
+	if misfit(err) {
 		return &Error{Kind: Invalid, Message: "vCenter rejects the configuration; the old one stays in force", Err: err}
-	default:
-		return &Error{Kind: Unavailable, Message: "vCenter cannot be asked about the configuration; the old one stays in force", Err: err}
 	}
+	return &Error{Kind: Unavailable, Message: "vCenter cannot be asked about the configuration; the old one stays in force", Err: err}
 }
 
 func invalidConfig(err error) error {
@@ -220,6 +222,9 @@ func (s *supervisor) prepared(ctx actor.Context, f prepared) {
 		s.discard(ctx, f.provider)
 		reply(ctx, f.asker, err)
 		return
+	}
+	if unknown := UnknownKeys(f.document); len(unknown) > 0 {
+		s.Log.Warn("configuration has keys without a meaning here; they are ignored", "keys", unknown)
 	}
 	s.commit(ctx, func(p *PoolRecord) {
 		p.Rebuilt = p.Rebuilt && nameIn(p.Document) == f.config.Name

@@ -22,7 +22,7 @@ func (s *supervisor) newSeat(reason string) {
 		rec.Region, rec.CPUs, rec.MemoryMiB = site.Region, site.CPUs, site.MemoryMiB
 	}
 	s.seats[id] = &seat{member: member{rec: rec}, gen: -1}
-	s.Log.Info("machine requested", "pool", s.config.Name, "machine", id, "vm", name, "reason", reason)
+	s.Log.Debug("machine requested", "pool", s.config.Name, "machine", id, "vm", name, "reason", reason)
 }
 
 // requestMachines writes the intents of all new seats in one step.
@@ -36,6 +36,7 @@ func (s *supervisor) requestMachines(ctx actor.Context) {
 	}
 	if len(step.ids) > 0 {
 		s.views.changed()
+		s.Log.Info("machines requested", "pool", s.config.Name, "count", len(step.ids))
 		s.commit(ctx, nil, step, s.recordsOf(step.ids)...)
 	}
 }

@@ -14,6 +14,8 @@ type sight struct {
 	observed time.Time
 	// outage says why vSphere cannot be read; empty: it can.
 	outage string
+	// misfit says that the configuration is the reason.
+	misfit bool
 	// settled is when the time after an outage is over in which nothing is started or stopped.
 	settled          time.Time
 	orphans, foreign int
@@ -113,6 +115,9 @@ func unsettled(p phase) bool {
 // countStrangers reports, and only reports, VMs in the pool's folder that are no members.
 func (s *supervisor) countStrangers(view panorama) {
 	s.sight.orphans, s.sight.foreign = 0, 0
+	if !s.pool.Rebuilt {
+		return // they are about to become members
+	}
 	refs := map[vsphere.Ref]bool{}
 	for _, seat := range s.seats {
 		refs[seat.rec.Ref] = seat.rec.live()
@@ -146,8 +151,18 @@ func (s *supervisor) lostSight(ctx actor.Context, err error) {
 	if s.sight.outage == "" {
 		s.Log.Warn("vSphere cannot be read; the pool waits", "pool", s.config.Name, "err", err)
 	}
-	s.sight.outage = err.Error()
+	s.sight.outage, s.sight.misfit = err.Error(), misfit(err)
 	s.answerWaiting(ctx)
+}
+
+// misfit says whether an error is the configuration's fault rather than vCenter's.
+func misfit(err error) bool {
+	switch vsphere.KindOf(err) {
+	case vsphere.Misconfigured, vsphere.BadLogin, vsphere.Forbidden, vsphere.NotFound:
+		return true
+	default:
+		return false
+	}
 }
 
 // noticed passes on what was read between sweeps.

@@ -112,15 +112,23 @@ func (s *supervisor) countSize() Size {
 
 func (s *supervisor) status() Status {
 	st := Status{
-		Started: s.pool.Started && s.config != nil, Configured: s.config != nil, Outage: s.sight.outage,
+		Started: s.pool.Started && s.config != nil, Configured: s.config != nil,
 		Orphans: s.sight.orphans, Foreign: s.sight.foreign,
 	}
 	if s.config == nil {
 		return st
 	}
-	st.Pool, st.Frozen = s.config.Name, s.frozen()
+	st.Pool = s.config.Name
+	switch {
+	case s.sight.outage == "":
+		st.Frozen = s.frozen()
+	case s.sight.misfit:
+		st.Blocked = "the configuration does not fit this vCenter: " + s.sight.outage
+	default:
+		st.Outage = s.sight.outage
+	}
 	if s.breaker.open() {
-		st.Blocked = "machines cannot be made: " + s.breaker.message
+		st.Blocked = cmp.Or(st.Blocked, "machines cannot be made: "+s.breaker.message)
 	}
 	if s.provider != nil {
 		st.Notes = s.provider.Site().Notes

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -34,10 +36,29 @@ func newResize(p process) *cobra.Command {
 				return err
 			}
 		}
-		return showSize(ctx, c, out)
+		return showStored(ctx, c, out, p.stderr, size)
 	},
 		option{flag: "wait", value: &wait, help: "return when the machines are there, or gone"},
 		option{flag: "timeout", value: &timeout, check: notNegative(&timeout), help: "how long to wait with --wait"})
+}
+
+// showStored shows what became of a size that the server has stored. That it cannot be read now is no failure to set it.
+func showStored(ctx context.Context, c *client, out printer, notes io.Writer, asked int) error {
+	now, err := readSize(ctx, c)
+	if err != nil {
+		fmt.Fprintf(notes, "desired size %d is stored, but the pool cannot be read now: %v\n", asked, err)
+		return nil
+	}
+	if now.DesiredSize != asked && now.RequestedSize == asked {
+		fmt.Fprintf(notes, "%d is outside the pool's bounds: %d is in force\n", asked, now.DesiredSize)
+	}
+	return showSize(ctx, c, out)
+}
+
+func readSize(ctx context.Context, c *client) (sizeDocument, error) {
+	var size sizeDocument
+	_, err := c.get(ctx, "/pool/size", &size)
+	return size, err
 }
 
 func sizeArgument(args []string) (int, error) {
@@ -87,9 +108,10 @@ func waitForSize(ctx context.Context, c *client, show progress, timeout time.Dur
 
 func stoppedWaiting(ctx context.Context, timeout time.Duration) error {
 	if ctx.Err() != nil {
-		return &failure{exitError, fmt.Errorf("stopped waiting: the pool goes on: %w", ctx.Err())}
+		return &failure{exitError, errors.New("stopped waiting; the pool goes on")}
 	}
-	return &failure{exitTimeout, fmt.Errorf("the pool has not reached its size after %s; it goes on trying", timeout)}
+	return &failure{exitTimeout, fmt.Errorf("the pool has not reached its size after %s; it goes on trying, `status` says what it waits for",
+		timeout)}
 }
 
 // tally is the pool in numbers as a waiting person sees it.
@@ -98,8 +120,8 @@ type tally struct {
 }
 
 func look(ctx context.Context, c *client) (tally, error) {
-	var size sizeDocument
-	if _, err := c.get(ctx, "/pool/size", &size); err != nil {
+	size, err := readSize(ctx, c)
+	if err != nil {
 		return tally{}, err
 	}
 	var pool poolDocument

@@ -50,6 +50,7 @@ func demoDocument(connection vsphere.Connection, template vsphere.Template) ([]b
 	document, err := json.Marshal(map[string]any{
 		"name":                 "web",
 		"desiredSize":          1,
+		"bounds":               map[string]any{"max": 1000},
 		"cloudApiSettings":     connection,
 		"provisioningTemplate": template,
 		"poolFetch":            map[string]any{"refreshInterval": "5s"},
