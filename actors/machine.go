@@ -156,10 +156,10 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	if o.vm != nil {
 		m.rec = m.rec.withVM(*o.vm)
 	}
-	switch to {
-	case requested:
+	if to == requested {
 		m.rename()
-	case cloning:
+	}
+	if to == cloning {
 		m.rec.Source = m.provider.Site().Source
 	}
 	m.logTransition(from, o)

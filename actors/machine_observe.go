@@ -24,12 +24,13 @@ func (m *machineActor) observe(ctx actor.Context, o observed) {
 }
 
 // bootOverdue says whether a boot has taken too long, by observations alone: time during which vSphere could not be seen is added.
+// Only a boot that this pool began has a deadline: of a machine found or attached running, no address proves nothing.
 func (m *machineActor) bootOverdue(at time.Time) bool {
 	if gap := at.Sub(m.lastSeen); !m.lastSeen.IsZero() && gap > m.settings.Blind {
 		m.bootUntil = m.bootUntil.Add(gap)
 	}
 	m.lastSeen = at
-	return m.rec.Phase == booting && at.After(m.bootUntil)
+	return m.rec.Phase == booting && !m.rec.PoweredOn.IsZero() && at.After(m.bootUntil)
 }
 
 // takeOver notes changed properties; the phase is not touched.

@@ -34,8 +34,8 @@ type observer struct {
 }
 
 const (
-	sweepTimeout  = 2 * time.Minute
-	glanceTimeout = time.Minute
+	sweepTimeout  = time.Minute
+	glanceTimeout = 10 * time.Second
 	// soon is the pause before a sweep that confirms a doubt.
 	soon = 300 * time.Millisecond
 	// idleShare bounds the sweeps' share of the time: a sweep that takes long, because the pool is large, is made less often.
@@ -203,8 +203,8 @@ func (o *observer) look(ctx context.Context, provider Provider, f follow) glance
 	return glanceDone{at: at, vms: vms, absent: absent, err: err}
 }
 
-// glanced passes on what was seen. A glance that vCenter did not answer proves nothing, nor does a VM that is absent, nor one that
-// worked in the middle of an outage: the sweep that they ask for does.
+// glanced passes on what was seen. A glance that vCenter did not answer is the first sign of an outage. What it means, or what a VM
+// that is absent does, or a glance that worked in the middle of an outage, the sweep that they ask for tells.
 func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if done.gen != o.gen {
 		return
@@ -215,6 +215,9 @@ func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 		ctx.Send(ctx.Parent(), noticed{done.at, done.vms})
 	}
 	lost, inOutage := vsphere.KindOf(done.err) == vsphere.Unreachable, o.failures > 0
+	if lost && !inOutage {
+		ctx.Send(ctx.Parent(), sweepFailed{done.err})
+	}
 	if len(done.absent) > 0 || lost != inOutage {
 		o.sweepAfter(ctx, 0)
 	}

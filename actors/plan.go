@@ -65,14 +65,15 @@ func plan(in planInput) []decision {
 	return append(decisions, turnDecisions(in, leaving)...)
 }
 
-// requestBatch bounds the machines requested in one pass: a size set by a slip of the finger can be corrected before it is all done.
-const requestBatch = 500
+// longestQueue bounds the machines that wait for their turn: a size set by a slip of the finger must not cost the memory of it all.
+const longestQueue = 1000
 
 // sizeDecisions closes the gap between active and desired, and lets go of disposable machines. Replacements come first.
 func sizeDecisions(in planInput) []decision {
 	var out []decision
 	active := count(in.members, (*member).active)
-	missing := min(in.desired-active, headroom(in), requestBatch)
+	waiting := count(in.members, func(m *member) bool { return m.rec.Phase == requested && !m.leaving })
+	missing := min(in.desired-active, headroom(in), longestQueue-waiting)
 	for range missing {
 		out = append(out, decision{kind: request, reason: fmt.Sprintf("%d of %d desired machines are active", active, in.desired)})
 	}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -100,7 +101,7 @@ func (p *Pool) call(ctx context.Context, id string, c call) error {
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(c.until) {
 		c.until = deadline
 	}
-	return p.tell(ctx, callMachine{vsphere.MachineID(id), c})
+	return p.tell(ctx, callMachine{vsphere.MachineID(strings.ToLower(id)), c})
 }
 
 func (p *Pool) tell(ctx context.Context, command supervisorCommand) error {

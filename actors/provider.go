@@ -54,5 +54,6 @@ type Provider interface {
 }
 
 // Connect opens a session, resolves the template's references and checks them. It changes nothing in vCenter but for the pool's
-// folder, which it creates when only that is missing. Misconfigured, BadLogin and Forbidden say that the configuration is at fault.
+// folder, which it creates when only that is missing. A provider that can follow machines but make none is no error: its site has a
+// Flaw. Misconfigured, BadLogin and Forbidden say that the configuration is at fault.
 type Connect func(ctx context.Context, pool string, connection vsphere.Connection, template vsphere.Template) (Provider, error)

@@ -71,7 +71,7 @@ func (r record) enter(to phase, o outcome, now time.Time) record {
 		r.Reason = o.reason
 	}
 	switch {
-	case o.on == powerOnDone:
+	case to == booting:
 		r.PoweredOn = now
 	case to == running:
 		r.Error = ""

@@ -86,9 +86,9 @@ type restamped struct{ fusedProvider }
 func (p restamped) Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, error) {
 	ref, err := p.fusedProvider.Await(ctx, task)
 	if err == nil {
-		p.world.mu.Lock()
-		defer p.world.mu.Unlock()
-		if vm := p.world.vms[ref]; vm.InstanceUUID == string(vm.Mark.Machine) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if vm := p.vms[ref]; vm.InstanceUUID == string(vm.Mark.Machine) {
 			vm.InstanceUUID = "other-" + string(ref)
 		}
 	}
@@ -176,9 +176,9 @@ type failing struct {
 
 func (p failing) Clone(ctx context.Context, o vsphere.CloneOrder) (vsphere.Task, error) {
 	if p.clone != nil {
-		p.world.mu.Lock()
-		defer p.world.mu.Unlock()
-		p.world.calls["clone"]++
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.calls["clone"]++
 		return "", p.clone
 	}
 	return p.fusedProvider.Clone(ctx, o)
@@ -266,21 +266,21 @@ type slow struct {
 }
 
 func (p slow) Sweep(ctx context.Context, elsewhere []vsphere.Ref) (vsphere.Inventory, error) {
-	if err := p.world.wait(ctx, p.sweep); err != nil {
+	if err := p.wait(ctx, p.sweep); err != nil {
 		return vsphere.Inventory{}, err
 	}
 	return p.fusedProvider.Sweep(ctx, elsewhere)
 }
 
 func (p slow) Write(ctx context.Context, o vsphere.Ownership, c vsphere.Change) error {
-	if err := p.world.wait(ctx, p.write); err != nil {
+	if err := p.wait(ctx, p.write); err != nil {
 		return err
 	}
 	return p.fusedProvider.Write(ctx, o, c)
 }
 
 func TestSlowSweepsDoNotMakeReadsStale(t *testing.T) {
-	inBubble(t, func(t *testing.T, r *rig) {
+	inBubble(t, func(_ *testing.T, r *rig) {
 		r.crash()
 		r.wrap = func(p fusedProvider) Provider { return slow{fusedProvider: p, sweep: 10 * time.Second} }
 		r.start()

@@ -208,6 +208,9 @@ func (s *supervisor) planInput() planInput {
 		frozen:  s.frozen(),
 	}
 	in.desired, _ = s.desired()
+	if s.provider != nil && s.provider.Site().Flaw != nil {
+		in.limits.Creates = 0
+	}
 	for _, seat := range s.seats {
 		in.members = append(in.members, &seat.member)
 	}

@@ -23,8 +23,8 @@ type attachment struct {
 // attach begins with finding the VM.
 func (s *supervisor) attach(ctx actor.Context, c attach) {
 	err := s.usable()
-	if err == nil && s.provider == nil {
-		err = refuse(Unavailable, "vCenter has not been reached yet: %s", s.sight.outage)
+	if err == nil && (s.provider == nil || s.sight.outage != "") {
+		err = refuse(Unavailable, "vSphere cannot be reached, nothing was changed: %s", s.sight.outage)
 	}
 	if err != nil {
 		ctx.Respond(answer{err: err})
@@ -122,6 +122,8 @@ func (s *supervisor) attachable(vm vsphere.VM, id vsphere.MachineID) error {
 // fit says what keeps any VM like this from being a member.
 func (s *supervisor) fit(vm vsphere.VM) error {
 	switch {
+	case vm.Marked && vm.Mark == nil:
+		return refuse(Invalid, "VM %s carries a mark of a kind that this version does not know: detach it with the version that made it", vm.Name)
 	case vm.InstanceUUID == "":
 		return refuse(Invalid, "VM %s has no instance UUID, and so cannot be a member", vm.Name)
 	case vm.Template || vm.Ref == s.provider.Site().Source:

@@ -157,6 +157,8 @@ func (s *supervisor) admit(c callMachine) error {
 		return c.call.admit(seat.rec)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
+	case s.sight.outage != "" && seat.rec.Ref != "":
+		return refuse(Unavailable, "vSphere cannot be reached, nothing was changed: %s", s.sight.outage)
 	case c.call.decrement && !s.mayLower(s.decrementing()+1):
 		return refuse(Invalid, "one machine less would be below bounds.min (%d): terminate without decrementDesiredSize, or lower the bound",
 			s.config.Bounds.Min)

@@ -71,8 +71,24 @@ func (s *supervisor) connected(ctx actor.Context, f connected) {
 		s.notConnected(ctx, err)
 		return
 	}
+	if flaw := f.provider.Site().Flaw; flaw != nil {
+		s.connectedFlawed(ctx, f.provider, flaw)
+		return
+	}
 	s.attempts = 0
 	s.useProvider(ctx, f.provider)
+}
+
+// connectedFlawed takes what can follow machines, though it can make none, and goes on looking for one that can.
+func (s *supervisor) connectedFlawed(ctx actor.Context, p Provider, flaw error) {
+	if s.provider == nil {
+		s.Log.Warn("no machines can be made", "pool", s.config.Name, "err", flaw)
+		s.useProvider(ctx, p)
+	} else {
+		s.discard(ctx, p)
+	}
+	s.attempts++
+	after(ctx, max(resolvePause, reconnectPause(flaw, s.attempts, s.Jitter())), reconnect{s.connection})
 }
 
 // notConnected tries again, unless there is a connection that still serves.
@@ -194,8 +210,11 @@ func prepare(ctx context.Context, open Connect, document, storedDocument []byte)
 		return prepared{err: invalidConfig(err)}
 	}
 	provider, err := open(ctx, config.Name, config.CloudAPISettings, config.ProvisioningTemplate)
+	if err == nil {
+		err = provider.Site().Flaw
+	}
 	if err != nil {
-		return prepared{err: rejection(err)}
+		return prepared{err: rejection(err), provider: provider}
 	}
 	return prepared{document: document, config: config, provider: provider}
 }
@@ -209,7 +228,7 @@ func rejection(err error) error {
 }
 
 func invalidConfig(err error) error {
-	return &Error{Kind: Invalid, Message: "the configuration is not valid; the old one stays in force", Err: err}
+	return refuse(Invalid, "the configuration is not valid, and nothing was changed: %v", err)
 }
 
 func (s *supervisor) prepared(ctx actor.Context, f prepared) {

@@ -63,14 +63,19 @@ func (s *supervisor) adopt(vm vsphere.VM) []vsphere.MachineID {
 	return []vsphere.MachineID{id}
 }
 
-// adoptUnread takes a second look at the VMs of the folder that could not be read when the members were looked for.
-func (s *supervisor) adoptUnread(ctx actor.Context, view panorama) {
-	s.sight.unread = nil
-	for ref, vm := range view.byRef {
+// unread are the VMs that vCenter could not tell about.
+func (p panorama) unread() []vsphere.Ref {
+	var refs []vsphere.Ref
+	for ref, vm := range p.byRef {
 		if !vm.Connected {
-			s.sight.unread = append(s.sight.unread, ref)
+			refs = append(refs, ref)
 		}
 	}
+	return refs
+}
+
+// adoptUnread takes a second look at the VMs of the folder that could not be read when the members were looked for.
+func (s *supervisor) adoptUnread(ctx actor.Context, view panorama) {
 	if !s.pool.Rebuilt || len(s.pool.Unread) == 0 {
 		return
 	}

@@ -19,6 +19,8 @@ type sight struct {
 	// settled is when the time after an outage is over in which nothing is started or stopped.
 	settled          time.Time
 	orphans, foreign int
+	// suspects are the orphans of the last view.
+	suspects map[vsphere.Ref]bool
 	// unread are the VMs of the folder that vCenter could not tell about.
 	unread []vsphere.Ref
 }
@@ -75,6 +77,7 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 	if !s.pool.Rebuilt {
 		s.rebuild(ctx)
 	}
+	s.sight.unread = view.unread()
 	s.adoptUnread(ctx, view)
 	if doubt {
 		s.sendFollow(ctx)
@@ -112,26 +115,37 @@ func unsettled(p phase) bool {
 	return phases[p].holds == creates || p == requested || p == cancelled
 }
 
-// countStrangers reports, and only reports, VMs in the pool's folder that are no members.
+// countStrangers reports, and only reports, VMs in the pool's folder that are no members. An orphan counts when it is seen twice: a VM
+// that is just being destroyed looks like one.
 func (s *supervisor) countStrangers(view panorama) {
 	s.sight.orphans, s.sight.foreign = 0, 0
 	if !s.pool.Rebuilt {
 		return // they are about to become members
 	}
-	refs := map[vsphere.Ref]bool{}
+	members := map[vsphere.Ref]bool{}
 	for _, seat := range s.seats {
-		refs[seat.rec.Ref] = seat.rec.live()
+		members[seat.rec.Ref] = seat.rec.live()
 	}
+	suspects := map[vsphere.Ref]bool{}
 	for ref, vm := range view.byRef {
-		seat := s.seats[ownerOf(vm)]
 		switch {
-		case refs[ref] || (s.provider != nil && ref == s.provider.Site().Source):
+		case members[ref] || (s.provider != nil && ref == s.provider.Site().Source):
 		case !vm.Owned(s.config.Name):
 			s.sight.foreign++
-		case seat == nil || !unsettled(seat.rec.Phase): // no member, or a second VM of one
-			s.sight.orphans++
+		case s.astray(vm):
+			suspects[ref] = true
+			if s.sight.suspects[ref] {
+				s.sight.orphans++
+			}
 		}
 	}
+	s.sight.suspects = suspects
+}
+
+// astray says whether a VM of ours belongs to no member, or is a second one of a member.
+func (s *supervisor) astray(vm vsphere.VM) bool {
+	seat := s.seats[ownerOf(vm)]
+	return seat == nil || !unsettled(seat.rec.Phase)
 }
 
 func ownerOf(vm vsphere.VM) vsphere.MachineID {

@@ -127,6 +127,9 @@ func (s *supervisor) status() Status {
 	default:
 		st.Outage = s.sight.outage
 	}
+	if s.provider != nil && s.provider.Site().Flaw != nil {
+		st.Blocked = cmp.Or(st.Blocked, "machines cannot be made: "+s.provider.Site().Flaw.Error())
+	}
 	if s.breaker.open() {
 		st.Blocked = cmp.Or(st.Blocked, "machines cannot be made: "+s.breaker.message)
 	}

@@ -22,7 +22,7 @@ type Options struct {
 	Log     *slog.Logger
 	// Config is a configuration document to store and apply; nil: the stored one, if any.
 	Config []byte
-	// Stopped leaves a pool stopped that has never been started.
+	// Stopped begins with the pool stopped, as by POST /stop.
 	Stopped bool
 	// NewID makes machine ids, Jitter values in [0, 1); nil: random ones.
 	NewID  func() string
@@ -60,30 +60,40 @@ func Start(o Options) (*Pool, error) {
 	return p, nil
 }
 
-// storeConfig makes a document given at start the stored one.
+// storeConfig makes what was given at start the stored state.
 func storeConfig(o Options) error {
-	if o.Config == nil {
+	if o.Config == nil && !o.Stopped {
 		return nil
-	}
-	config, err := ParseConfig(o.Config)
-	if err != nil {
-		return err
 	}
 	state, err := o.Journal.Load()
 	if err != nil {
 		return err
 	}
 	pool := state.Pool
-	if old := nameIn(pool.Document); len(pool.Document) > 0 && old != config.Name && len(state.Machines) > 0 {
+	if o.Config != nil {
+		if err := newDocument(&pool, o.Config, len(state.Machines) > 0); err != nil {
+			return err
+		}
+	}
+	pool.Started = pool.Started && !o.Stopped
+	return o.Journal.Write([]Change{{pool: &pool}})
+}
+
+// newDocument puts a document in the stored one's place. The first one starts the pool.
+func newDocument(pool *PoolRecord, document []byte, populated bool) error {
+	config, err := ParseConfig(document)
+	if err != nil {
+		return err
+	}
+	first := len(pool.Document) == 0
+	if old := nameIn(pool.Document); !first && old != config.Name && populated {
 		return fmt.Errorf("the state directory belongs to pool %q and has machines, the configuration is for %q: use another state directory",
 			old, config.Name)
 	}
 	pool.Rebuilt = pool.Rebuilt && nameIn(pool.Document) == config.Name
-	if len(pool.Document) == 0 {
-		pool.Started = !o.Stopped
-	}
-	pool.Document = o.Config
-	return o.Journal.Write([]Change{{pool: &pool}})
+	pool.Started = pool.Started || first
+	pool.Document = document
+	return nil
 }
 
 // Shutdown stops taking requests, lets calls to vSphere that are not on record yet come to their end, as long as ctx allows, and logs

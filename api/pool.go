@@ -2,6 +2,10 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
 
 	"github.com/valyala/fasthttp"
 )
@@ -25,7 +29,20 @@ func (e *endpoints) getSize(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(r, sizeOf(size))
+	body, err := json.Marshal(sizeOf(size))
+	if err != nil {
+		return fmt.Errorf("encode size: %w", err)
+	}
+	sum := sha256.Sum256(body)
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	validate(r, tag)
+	if holds(joined(r, fasthttp.HeaderIfNoneMatch), tag) {
+		r.SetStatusCode(fasthttp.StatusNotModified)
+		return nil
+	}
+	r.SetContentType(jsonType)
+	r.SetBody(body)
+	return nil
 }
 
 func (e *endpoints) setSize(ctx context.Context, r *fasthttp.RequestCtx) error {

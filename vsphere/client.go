@@ -25,7 +25,8 @@ type Client struct {
 }
 
 // Connect logs in to the vCenter and resolves the template for the pool. It changes nothing there but for the pool's folder, which it
-// creates when only that is missing. Kinds: Misconfigured, BadLogin and Forbidden say that the configuration is at fault.
+// creates when only that is missing. A client that can follow machines but make none is no error, see [Site].Flaw.
+// Kinds: Misconfigured, BadLogin and Forbidden say that the configuration is at fault.
 func Connect(ctx context.Context, pool string, c Connection, t Template) (*Client, error) {
 	vc, err := dial(ctx, c)
 	if err != nil {

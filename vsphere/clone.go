@@ -14,6 +14,9 @@ import (
 // Clone starts the clone of one machine, powered off, its mark in the clone spec, and returns the task. NameTaken may mean that an
 // earlier, lost attempt succeeded; Unreachable that this one may have.
 func (c *Client) Clone(ctx context.Context, order CloneOrder) (Task, error) {
+	if c.site.Flaw != nil {
+		return "", wrap("clone vm", order.Name, c.site.Flaw)
+	}
 	datastore, err := c.datastore(ctx)
 	if err != nil {
 		return "", wrap("choose datastore for", order.Name, err)

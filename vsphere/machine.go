@@ -36,8 +36,10 @@ type VM struct {
 	ToolsRunning bool
 	// IPs are the guest's usable addresses, in order of preference: no loopback, link-local, multicast or unspecified ones.
 	IPs []string
-	// Mark is the ownership mark; nil without one. A mark that does not parse counts as none.
+	// Mark is the ownership mark; nil without one. A mark that does not parse counts as none, but is told by Marked.
 	Mark *Mark
+	// Marked says that there is a mark, be it one that this version cannot read.
+	Marked bool
 	// Status is what the mark's companion key says; nil when absent or damaged.
 	Status *Status
 	// Template says that the VM is marked as a template.
@@ -110,4 +112,7 @@ type Site struct {
 	MemoryMiB int
 	// Notes are sentences for the operator about choices made for him, such as a clone mode he left open.
 	Notes []string
+	// Flaw says why no machine can be made: the template, or something else that it refers to, is not there or does not fit. The rest
+	// works: machines are followed, stopped and removed. Nil: they can be made.
+	Flaw error
 }

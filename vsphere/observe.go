@@ -52,7 +52,7 @@ var setters = map[string]func(*sight, any){
 		s.ToolsRunning = v == string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 	},
 	"guest.net":        func(s *sight, v any) { s.nics = cards(v) },
-	keyPath(markKey):   func(s *sight, v any) { s.Mark = readMark(v) },
+	keyPath(markKey):   func(s *sight, v any) { s.Mark, s.Marked = readMark(v), option(v) != "" },
 	keyPath(statusKey): func(s *sight, v any) { s.Status = readStatus(v) },
 }
 

@@ -71,6 +71,10 @@ func (c *Client) claimable(vm VM) error {
 		return &Error{Kind: Busy, Err: errors.New("vCenter cannot read its configuration"), Hint: "attach it when it is accessible again"}
 	case vm.Template:
 		return &Error{Kind: WrongState, Err: errors.New("it is a template"), Hint: "only virtual machines can be members"}
+	case vm.Marked && vm.Mark == nil:
+		return &Error{
+			Kind: NotOurs, Err: errors.New("its mark is of a kind that this version does not know"), Hint: "detach it with the version that made it",
+		}
 	case vm.Mark != nil && vm.Mark.Pool != c.pool && vm.Owned(vm.Mark.Pool):
 		return &Error{Kind: NotOurs, Err: errors.New("it belongs to the pool " + vm.Mark.Pool), Hint: "detach it there first"}
 	}

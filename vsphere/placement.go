@@ -28,28 +28,49 @@ type placement struct {
 	userData       string
 }
 
-// resolve fills placement and site in.
+// resolve fills placement and site in. Without the folder nothing can be followed; without the rest only no machines can be made.
 func (c *Client) resolve(ctx context.Context, t Template) error {
 	if !c.vim.IsVC() {
 		return misconfigured("", "url leads to "+c.vim.ServiceContent.About.FullName, "clones need a vCenter, not a single host")
 	}
+	c.place.template = t
+	c.site.VCenter = c.vim.ServiceContent.About.InstanceUuid
+	var err error
+	if c.place.folder, err = c.folder(ctx, t.Folder); err != nil {
+		return err
+	}
+	if c.site.Region, err = c.datacenter(ctx, c.place.folder); err != nil {
+		return err
+	}
+	err = c.resolveMaking(ctx, t)
+	if KindOf(err) == Unreachable {
+		return err
+	}
+	c.site.Flaw = wrap("resolve template", t.Template, err)
+	return nil
+}
+
+// resolveMaking resolves what it takes to make machines.
+func (c *Client) resolveMaking(ctx context.Context, t Template) error {
 	p, err := newPlacement(t)
 	if err != nil {
 		return err
 	}
+	p.folder = c.place.folder
 	source, err := c.source(ctx, &p)
 	if err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context, *placement, mo.VirtualMachine) error{
-		c.chooseFolder, c.chooseMode, c.choosePool, c.chooseDatastores, c.chooseDevices,
+		c.chooseMode, c.choosePool, c.chooseDatastores, c.chooseDevices,
 	} {
 		if err := step(ctx, &p, source); err != nil {
 			return err
 		}
 	}
 	c.place = p
-	return c.survey(ctx, source)
+	c.survey(source)
+	return nil
 }
 
 // newPlacement checks what can be checked without vCenter.
@@ -74,11 +95,6 @@ func (c *Client) source(ctx context.Context, p *placement) (mo.VirtualMachine, e
 		err = &Error{Kind: Storage, Object: p.template.Template, Hint: "vCenter cannot read the template's configuration; see its state there"}
 	}
 	return vm, wrap("read template", p.template.Template, err)
-}
-
-func (c *Client) chooseFolder(ctx context.Context, p *placement, _ mo.VirtualMachine) (err error) {
-	p.folder, err = c.folder(ctx, p.template.Folder)
-	return err
 }
 
 // choosePool takes the pool asked for, else the template's own, else, as real templates have none, the root pool of its host or cluster.
@@ -151,27 +167,18 @@ func (c *Client) home(ctx context.Context, source mo.VirtualMachine) (types.Mana
 	return types.ManagedObjectReference{}, misconfigured(source.Name, "the template's datastore is not known", "set datastore")
 }
 
-// survey fills in the site.
-func (c *Client) survey(ctx context.Context, source mo.VirtualMachine) error {
-	region, err := c.datacenter(ctx, c.place.folder)
-	if err != nil {
-		return err
-	}
+// survey fills in what the site says of machines to come.
+func (c *Client) survey(source mo.VirtualMachine) {
 	mode := CloneFull
 	if c.place.linked {
 		mode = CloneLinked
 	}
 	t := c.place.template
-	c.site = Site{
-		VCenter:   c.vim.ServiceContent.About.InstanceUuid,
-		Region:    region,
-		Source:    Ref(c.place.source.Value),
-		CloneMode: mode,
-		CPUs:      cmp.Or(t.CPUs, int(source.Config.Hardware.NumCPU)),
-		MemoryMiB: cmp.Or(t.MemoryMiB, int(source.Config.Hardware.MemoryMB)),
-		Notes:     notes(c.place, source),
-	}
-	return nil
+	c.site.Source = Ref(c.place.source.Value)
+	c.site.CloneMode = mode
+	c.site.CPUs = cmp.Or(t.CPUs, int(source.Config.Hardware.NumCPU))
+	c.site.MemoryMiB = cmp.Or(t.MemoryMiB, int(source.Config.Hardware.MemoryMB))
+	c.site.Notes = notes(c.place, source)
 }
 
 // notes tell the operator what was decided in his place, and what will surprise him.

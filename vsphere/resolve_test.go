@@ -43,7 +43,11 @@ func TestBadTemplates(t *testing.T) {
 			row.edit(&template)
 			vc, err := sim.Client(t.Context())
 			must(t, err)
-			_, err = vsphere.New(t.Context(), pool, vc, template)
+			c, err := vsphere.New(t.Context(), pool, vc, template)
+			if err == nil {
+				err = c.Site().Flaw
+				must(t, c.Close(t.Context()))
+			}
 			wantKind(t, err, vsphere.Misconfigured)
 			if !strings.Contains(err.Error(), row.says) {
 				t.Errorf("%q does not say %q", err, row.says)
