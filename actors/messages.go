@@ -124,9 +124,8 @@ type (
 		asker *actor.PID
 	}
 	marked struct {
-		rec   record
-		err   error
-		asker *actor.PID
+		rec record
+		err error
 	}
 	surveyed struct {
 		vms []vsphere.VM

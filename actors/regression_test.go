@@ -141,6 +141,24 @@ func TestAttachesKeepWithinTheBounds(t *testing.T) {
 	})
 }
 
+func TestAttachesOfOneVMAreOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		ref := r.world.put(vsphere.VM{Name: "a", InstanceUUID: "uuid-a", Power: vsphere.PoweredOn, IPs: []string{"10.1.1.1"}})
+		errs := make(chan error)
+		for range 6 {
+			go func() { errs <- r.pool.Attach(t.Context(), string(ref)) }()
+		}
+		for range 6 {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if size := r.view().Size; size.Desired != 1 {
+			t.Errorf("%+v", size)
+		}
+	})
+}
+
 func TestAttachOfAGivenUpMachineLasts(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.resize(1)

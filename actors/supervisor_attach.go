@@ -18,6 +18,8 @@ type attachment struct {
 	before *record
 	// evicting is the actor of the earlier membership while it is being stopped.
 	evicting *actor.PID
+	// askers wait for the outcome: whoever asked first, and those who asked for the same meanwhile.
+	askers []*actor.PID
 }
 
 // attach begins with finding the VM.
@@ -59,17 +61,24 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 		reply(ctx, f.asker, nil)
 		return
 	}
+	if a, attaching := s.attaching[id]; attaching {
+		a.askers = append(a.askers, f.asker)
+		s.attaching[id] = a
+		return
+	}
 	if err := s.attachable(f.vm, id); err != nil {
 		reply(ctx, f.asker, err)
 		return
 	}
+	a := attachment{found: f, askers: []*actor.PID{f.asker}}
 	if seat == nil || seat.pid == nil {
-		s.attaching[id] = attachment{found: f}
+		s.attaching[id] = a
 		s.markAttached(ctx, id)
 		return
 	}
 	before := seat.rec
-	s.attaching[id] = attachment{found: f, before: &before, evicting: seat.pid}
+	a.before, a.evicting = &before, seat.pid
+	s.attaching[id] = a
 	seat.abandon(ctx)
 	ctx.Stop(seat.pid) // evicted goes on
 }
@@ -107,9 +116,6 @@ func findFailure(query string, err error) error {
 
 // attachable refuses VMs that cannot be members, or are not free to be.
 func (s *supervisor) attachable(vm vsphere.VM, id vsphere.MachineID) error {
-	if _, attaching := s.attaching[id]; attaching {
-		return refuse(Invalid, "VM %s is being attached by another request already", vm.Name)
-	}
 	if err := s.fit(vm); err != nil {
 		return err
 	}
@@ -171,16 +177,15 @@ func (s *supervisor) markAttached(ctx actor.Context, id vsphere.MachineID) {
 	provider := s.provider
 	s.ops.start(ctx, blockingCall{
 		timeout: attachTimeout,
-		run:     func(opCtx context.Context) any { return marked{rec, provider.Claim(opCtx, vm.Ref, change), f.asker} },
-		failed:  func(err error) any { return marked{rec, err, f.asker} },
+		run:     func(opCtx context.Context) any { return marked{rec, provider.Claim(opCtx, vm.Ref, change)} },
+		failed:  func(err error) any { return marked{rec, err} },
 	})
 }
 
 // attachMarked commits the new member and the larger desired size in one step.
 func (s *supervisor) attachMarked(ctx actor.Context, f marked) {
 	if f.err != nil {
-		s.attachFailed(ctx, f.rec.ID)
-		reply(ctx, f.asker, &Error{Kind: Unavailable, Message: "vSphere refused to mark the VM; nothing was changed", Err: f.err})
+		s.attachFailed(ctx, f.rec.ID, &Error{Kind: Unavailable, Message: "vSphere refused to mark the VM; nothing was changed", Err: f.err})
 		return
 	}
 	rec := f.rec
@@ -189,37 +194,41 @@ func (s *supervisor) attachMarked(ctx actor.Context, f marked) {
 			size := s.config.Bounds.effective(*p.Desired) + 1
 			p.Desired = &size
 		}
-	}, attachStep{f}, Change{machine: &rec})
+	}, attachStep{f.rec}, Change{machine: &rec})
 }
 
 // attachFailed restores what was left of an earlier membership.
-func (s *supervisor) attachFailed(ctx actor.Context, id vsphere.MachineID) {
+func (s *supervisor) attachFailed(ctx actor.Context, id vsphere.MachineID, err error) {
 	if before := s.attaching[id].before; before != nil {
 		s.seats[id] = &seat{member: member{rec: *before}}
 		s.spawn(ctx, s.seats[id])
+	}
+	s.attachOver(ctx, id, err)
+}
+
+func (s *supervisor) attachOver(ctx actor.Context, id vsphere.MachineID, err error) {
+	for _, asker := range s.attaching[id].askers {
+		reply(ctx, asker, err)
 	}
 	delete(s.attaching, id)
 	s.views.changed()
 }
 
 // attachStep seats the new member. If it could not be recorded, its mark is taken off again.
-type attachStep struct{ of marked }
+type attachStep struct{ rec record }
 
 func (st attachStep) finish(s *supervisor, ctx actor.Context, err error) {
 	if err != nil {
-		s.attachFailed(ctx, st.of.rec.ID)
-		s.unmark(ctx, st.of.rec)
-		reply(ctx, st.of.asker, journalFailure(err))
+		s.attachFailed(ctx, st.rec.ID, journalFailure(err))
+		s.unmark(ctx, st.rec)
 		return
 	}
-	delete(s.attaching, st.of.rec.ID)
-	member := &seat{member: member{rec: st.of.rec}, elsewhere: true}
-	s.seats[st.of.rec.ID] = member
+	member := &seat{member: member{rec: st.rec}, elsewhere: true}
+	s.seats[st.rec.ID] = member
 	s.spawn(ctx, member)
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})
-	s.views.changed()
-	reply(ctx, st.of.asker, nil)
+	s.attachOver(ctx, st.rec.ID, nil)
 	s.reconcileSoon(ctx)
 }
 
