@@ -33,6 +33,8 @@
 //
 //   - Nothing is done to vSphere for a machine before the record that calls for it is durable.
 //   - A machine has one operation in flight at most, and an actor's operation comes back to it as a message.
+//   - The pool's own record is written by the supervisor only, one write at a time; a machine's by its actor only, but for the write
+//     that takes it out, during which the actor writes nothing.
 //   - A machine whose end was decided never comes back: no transition leads from TERMINATING, TERMINATED or REJECTED to another state.
 //   - A VM whose clone may still be running is not touched.
 //   - "Could not read" is never "empty": only a complete view counts, and a VM is gone only when two in a row lack it, the second one
@@ -45,14 +47,15 @@
 // A crash may come between any two steps. The records say what was intended, and each phase says from where to go on (resume):
 //
 //   - Before the clone call: the intent waits for its turn again; vSphere knows nothing of it.
-//   - During or after the clone call, its task not recorded: lookingUp. It waits for every clone of the template that runs now, and
+//   - During or after the clone call, its task not recorded: lookingUp. It waits for every clone of the same source that runs now, and
 //     then for the inventory's word: a VM with our mark for this machine is adopted, otherwise the clone is asked for again.
 //   - The task recorded: it is awaited, not repeated.
 //   - Cloned: power-on, shutdown, power-off and destroy are repeated; each is a success where its goal is reached already.
 //   - A terminate marks the VM as retiring first, then writes record and desired size, then answers: an answered one is carried on
 //     from the record, and, if even that is lost, from the mark.
 //
-// If the journal is lost, all VMs that carry the pool's mark with their own instance UUID become members again, with the status that
-// is written beside the mark; only the desired size is lost, and is taken from the configuration or the number of active members.
+// If the journal is lost, clones that run are waited for, and then all VMs that carry the pool's mark with their own instance UUID become
+// members again, wherever they are, with the status that is written beside the mark; only the desired size is lost, and is taken from
+// the configuration or the number of active members.
 // A panic in a machine's actor is a crash of that machine alone: another actor starts over the record.
 package actors

@@ -14,6 +14,11 @@ func (r record) owns(vm vsphere.VM, pool string) bool {
 // uuid is the VM's instance UUID: the machine's id, unless vCenter chose another one for the clone.
 func (r record) uuid() string { return cmp.Or(r.UUID, string(r.ID)) }
 
+// ready says whether a VM that is on shows what the template asks for.
+func (s settings) ready(vm vsphere.VM) bool {
+	return s.Ready == vsphere.ReadyPoweredOn || len(vm.IPs) > 0
+}
+
 // sighting is what an observation means to a machine; empty: nothing, because vCenter itself doesn't know.
 func sighting(r record, vm vsphere.VM, s settings) event {
 	switch {
@@ -25,7 +30,7 @@ func sighting(r record, vm vsphere.VM, s settings) event {
 		return retireRequested
 	case vm.Power != vsphere.PoweredOn:
 		return seenOff
-	case s.Ready == vsphere.ReadyPoweredOn, len(vm.IPs) > 0:
+	case s.ready(vm):
 		return seenReady
 	default:
 		return seenOn
@@ -39,7 +44,7 @@ func adoptedPhase(vm vsphere.VM, s settings) phase {
 		return retiring
 	case vm.Power != vsphere.PoweredOn:
 		return adopting
-	case s.Ready == vsphere.ReadyPoweredOn, len(vm.IPs) > 0:
+	case s.ready(vm):
 		return running
 	default:
 		return booting
