@@ -128,8 +128,9 @@ type (
 		err error
 	}
 	surveyed struct {
-		vms []vsphere.VM
-		err error
+		provider Provider
+		vms      []vsphere.VM
+		err      error
 	}
 	// reconcile and reconnect are the supervisor's reminders to itself.
 	reconcile struct{}

@@ -27,6 +27,8 @@ type observer struct {
 	again    bool
 	failures int
 	glancing bool
+	// losses counts glances in a row that vCenter did not answer.
+	losses int
 
 	// nextSweep is when the sweep timer fires; zero: it is not running.
 	nextSweep             time.Time
@@ -203,8 +205,8 @@ func (o *observer) look(ctx context.Context, provider Provider, f follow) glance
 	return glanceDone{at: at, vms: vms, absent: absent, err: err}
 }
 
-// glanced passes on what was seen. A glance that vCenter did not answer is the first sign of an outage. What it means, or what a VM
-// that is absent does, or a glance that worked in the middle of an outage, the sweep that they ask for tells.
+// glanced passes on what was seen. Two glances in a row that vCenter did not answer are an outage, though no sweep has failed yet: it
+// may hang. What one means, or what a VM that is absent does, or a glance that worked in an outage, the sweep that they ask for tells.
 func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if done.gen != o.gen {
 		return
@@ -215,7 +217,10 @@ func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 		ctx.Send(ctx.Parent(), noticed{done.at, done.vms})
 	}
 	lost, inOutage := vsphere.KindOf(done.err) == vsphere.Unreachable, o.failures > 0
-	if lost && !inOutage {
+	if o.losses++; !lost {
+		o.losses = 0
+	}
+	if o.losses > 1 && !inOutage {
 		ctx.Send(ctx.Parent(), sweepFailed{done.err})
 	}
 	if len(done.absent) > 0 || lost != inOutage {

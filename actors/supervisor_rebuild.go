@@ -8,8 +8,8 @@ import (
 	"vspherepool/vsphere"
 )
 
-// rebuild finds the members by their marks: the journal is new, or was lost. Clones that run now are waited for first, for they may be
-// an earlier life's; surveyed goes on. What cannot be done now is tried again after the next sweep.
+// rebuild finds the members by their marks: the journal is new, or was lost. Clones of the template that run now are waited for first,
+// for they may be an earlier life's; surveyed goes on. What cannot be done now is tried again after the next sweep.
 func (s *supervisor) rebuild(ctx actor.Context) {
 	if s.surveying {
 		return
@@ -20,20 +20,29 @@ func (s *supervisor) rebuild(ctx actor.Context) {
 		timeout:     cloneCall,
 		abandonable: true,
 		run: func(c context.Context) any {
-			if err := settleClones(c, provider, ""); err != nil {
-				return surveyed{err: err}
-			}
-			vms, err := provider.Survey(c)
-			return surveyed{vms, err}
+			vms, err := survey(c, provider)
+			return surveyed{provider, vms, err}
 		},
-		failed: func(err error) any { return surveyed{err: err} },
+		failed: func(err error) any { return surveyed{provider: provider, err: err} },
 	})
+}
+
+func survey(ctx context.Context, p Provider) ([]vsphere.VM, error) {
+	if source := p.Site().Source; source != "" {
+		if err := settleClones(ctx, p, source); err != nil {
+			return nil, err
+		}
+	}
+	return p.Survey(ctx)
 }
 
 // surveyed makes members of all VMs that are provably the pool's.
 func (s *supervisor) surveyed(ctx actor.Context, f surveyed) {
 	s.surveying = false
-	if f.err != nil {
+	switch {
+	case f.provider != s.provider:
+		return // that was another vCenter, or another folder; the next sweep asks again
+	case f.err != nil:
 		s.Log.Warn("members cannot be looked for yet", "pool", s.config.Name, "err", f.err)
 		return
 	}

@@ -12,6 +12,8 @@ import (
 type sight struct {
 	// observed is when the last complete view was taken; zero: never in this process's life.
 	observed time.Time
+	// sweeps counts the complete views.
+	sweeps int
 	// outage says why vSphere cannot be read; empty: it can.
 	outage string
 	// misfit says that the configuration is the reason.
@@ -68,6 +70,7 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 		s.sight.outage, s.sight.settled = "", time.Now().Add(settling)
 	}
 	s.sight.observed = f.inventory.At
+	s.sight.sweeps++
 	view := newPanorama(f, s.config.Name)
 	doubt := false
 	for _, seat := range s.seats {

@@ -139,9 +139,14 @@ func (s *supervisor) status() Status {
 	return st
 }
 
+// settledIn says whether the members are known, or looking for them takes longer than anybody should wait.
+func (s *supervisor) settledIn() bool {
+	return !s.sight.observed.IsZero() && s.pool.Rebuilt || s.sight.sweeps > 1
+}
+
 // answerWaiting tells those who wait for readiness once the first view or its outage is known.
 func (s *supervisor) answerWaiting(ctx actor.Context) {
-	if !s.loaded || (s.config != nil && s.sight.outage == "" && (s.sight.observed.IsZero() || !s.pool.Rebuilt)) {
+	if !s.loaded || (s.config != nil && s.sight.outage == "" && !s.settledIn()) {
 		return
 	}
 	for _, asker := range s.waiting {
