@@ -111,25 +111,26 @@ const (
 	retireRequested event = "retire requested"
 	releaseOrdered  event = "release ordered"
 	// Outcomes of its own operations.
-	cloneAccepted  event = "clone accepted"
-	clonePostponed event = "clone postponed"
-	cloneDone      event = "clone done"
-	nameTaken      event = "name taken"
-	outcomeLost    event = "outcome lost"
-	vmFound        event = "vm found"
-	vmAbsent       event = "vm absent"
-	vmVerified     event = "vm verified"
-	adoptedFresh   event = "adopted fresh"
-	adoptedStale   event = "adopted stale"
-	powerOnDone    event = "power on done"
-	guestAsked     event = "guest asked"
-	guestDeaf      event = "guest deaf"
-	powerOffDone   event = "power off done"
-	destroyed      event = "destroyed"
-	opRefused      event = "operation refused"
-	markLost       event = "mark lost"
-	opFailed       event = "operation failed"
-	opStale        event = "vm on again"
+	cloneAccepted    event = "clone accepted"
+	clonePostponed   event = "clone postponed"
+	cloneDone        event = "clone done"
+	nameTaken        event = "name taken"
+	outcomeLost      event = "outcome lost"
+	vmFound          event = "vm found"
+	vmAbsent         event = "vm absent"
+	vmVerified       event = "vm verified"
+	adoptedFresh     event = "adopted fresh"
+	adoptedStale     event = "adopted stale"
+	adoptedProtected event = "adopted protected"
+	powerOnDone      event = "power on done"
+	guestAsked       event = "guest asked"
+	guestDeaf        event = "guest deaf"
+	powerOffDone     event = "power off done"
+	destroyed        event = "destroyed"
+	opRefused        event = "operation refused"
+	markLost         event = "mark lost"
+	opFailed         event = "operation failed"
+	opStale          event = "vm on again"
 	// From watching vSphere.
 	seenReady   event = "seen ready"
 	seenOn      event = "seen on"
@@ -182,6 +183,7 @@ var transitions = []transition{
 
 	{adopting, adoptedFresh, cloned},
 	{adopting, adoptedStale, retiring},
+	{adopting, adoptedProtected, givenUp},
 	{adopting, vmAbsent, lost},
 	{adopting, markLost, released},
 	{adopting, opFailed, adopting},

@@ -37,6 +37,8 @@ type machineActor struct {
 	written, durable int
 
 	calls calls
+	// missed is how an operation ended while a claim was being committed.
+	missed *outcome
 	// orders are the supervisor's decisions that wait for a caller's request to be over.
 	orders []outcome
 	// since is the time of the last thing known first hand: observations from before it are history.
@@ -206,7 +208,7 @@ func (m *machineActor) timerFired(ctx actor.Context, t timerFired) {
 	does := phases[m.rec.Phase].does
 	switch {
 	case t.gen != m.timerGen:
-	case does != doNothing && !m.busy:
+	case does != doNothing:
 		m.todo = does
 	case m.rec.Phase == givenUp && !m.rec.evictable():
 		m.happen(ctx, outcome{on: protectedAtDeadline, reason: "powered off from outside and protected; the VM was left alone"})
@@ -259,6 +261,9 @@ func (m *machineActor) opEnded(ctx actor.Context, done opDone) {
 // learn keeps what an operation brought to light after the machine had moved on: a clone that was started after all must be found.
 // It does not save while a claim is being committed, or it would overwrite the claim.
 func (m *machineActor) learn(ctx actor.Context, o outcome) {
+	if m.calls.claimed {
+		m.missed = &o
+	}
 	if o.task == "" {
 		return
 	}

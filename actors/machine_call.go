@@ -112,8 +112,13 @@ func (m *machineActor) settleClaim(ctx actor.Context, err error) {
 		return
 	}
 	m.calls.claimed = false
-	if err == nil || m.rec.Ref != "" {
+	missed := m.missed
+	m.missed = nil
+	switch {
+	case err == nil || m.rec.Ref != "":
 		m.happen(ctx, m.calls.current.departure())
+	case missed != nil:
+		m.happen(ctx, m.judge(*missed))
 	}
 }
 

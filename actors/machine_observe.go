@@ -24,13 +24,15 @@ func (m *machineActor) observe(ctx actor.Context, o observed) {
 }
 
 // bootOverdue says whether a boot has taken too long, by observations alone: time during which vSphere could not be seen is added.
-// Only a boot that this pool began has a deadline: of a machine found or attached running, no address proves nothing.
+// Only a boot that this pool began has a deadline, of a machine that it may take away: of a machine found or attached running, no
+// address proves nothing.
 func (m *machineActor) bootOverdue(at time.Time) bool {
 	if gap := at.Sub(m.lastSeen); !m.lastSeen.IsZero() && gap > m.settings.Blind {
 		m.bootUntil = m.bootUntil.Add(gap)
 	}
 	m.lastSeen = at
-	return m.rec.Phase == booting && !m.rec.PoweredOn.IsZero() && at.After(m.bootUntil)
+	ours := !m.rec.PoweredOn.IsZero() && m.rec.evictable()
+	return m.rec.Phase == booting && ours && at.After(m.bootUntil)
 }
 
 // takeOver notes changed properties; the phase is not touched.

@@ -27,8 +27,8 @@ type observer struct {
 	again    bool
 	failures int
 	glancing bool
-	// losses counts glances in a row that vCenter did not answer.
-	losses int
+	// unanswered says that vCenter did not answer the last glance.
+	unanswered bool
 
 	// nextSweep is when the sweep timer fires; zero: it is not running.
 	nextSweep             time.Time
@@ -36,7 +36,7 @@ type observer struct {
 }
 
 const (
-	sweepTimeout  = time.Minute
+	sweepTimeout  = 30 * time.Second
 	glanceTimeout = 10 * time.Second
 	// soon is the pause before a sweep that confirms a doubt.
 	soon = 300 * time.Millisecond
@@ -205,8 +205,8 @@ func (o *observer) look(ctx context.Context, provider Provider, f follow) glance
 	return glanceDone{at: at, vms: vms, absent: absent, err: err}
 }
 
-// glanced passes on what was seen. Two glances in a row that vCenter did not answer are an outage, though no sweep has failed yet: it
-// may hang. What one means, or what a VM that is absent does, or a glance that worked in an outage, the sweep that they ask for tells.
+// glanced passes on what was seen. What it means that vCenter did not answer a glance, that a VM is absent, or that vCenter answers again
+// after it did not, the sweep that they ask for tells; a glance itself proves nothing.
 func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if done.gen != o.gen {
 		return
@@ -216,14 +216,9 @@ func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if len(done.vms) > 0 {
 		ctx.Send(ctx.Parent(), noticed{done.at, done.vms})
 	}
-	lost, inOutage := vsphere.KindOf(done.err) == vsphere.Unreachable, o.failures > 0
-	if o.losses++; !lost {
-		o.losses = 0
-	}
-	if o.losses > 1 && !inOutage {
-		ctx.Send(ctx.Parent(), sweepFailed{done.err})
-	}
-	if len(done.absent) > 0 || lost != inOutage {
+	unanswered := vsphere.KindOf(done.err) == vsphere.Unreachable
+	if len(done.absent) > 0 || unanswered != o.unanswered {
 		o.sweepAfter(ctx, 0)
 	}
+	o.unanswered = unanswered
 }

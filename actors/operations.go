@@ -101,9 +101,12 @@ func (j job) lookUp(ctx context.Context) outcome {
 		return outcome{on: opFailed, err: err}
 	}
 	vm, err := j.provider.Locate(ctx, j.rec.ID, j.rec.Name)
+	if err == nil && !j.rec.owns(vm, j.settings.Pool) {
+		err = j.claim(ctx, vm)
+	}
 	switch {
 	case err == nil:
-		return outcome{on: vmFound, ref: vm.Ref}
+		return outcome{on: vmFound, ref: vm.Ref, vm: &vm}
 	case vsphere.KindOf(err) == vsphere.NotFound:
 		return outcome{on: vmAbsent}
 	default:
@@ -140,8 +143,7 @@ func (j job) verify(ctx context.Context) outcome {
 		return trouble
 	}
 	if !j.rec.owns(*vm, j.settings.Pool) {
-		mark := vsphere.Mark{Pool: j.settings.Pool, Machine: j.rec.ID, UUID: vm.InstanceUUID}
-		if err := j.provider.Claim(ctx, vm.Ref, vsphere.Change{Mark: &mark, Status: &j.rec.Status}); err != nil {
+		if err := j.claim(ctx, *vm); err != nil {
 			return j.unlessOurs(err)
 		}
 	} else if vm.Status == nil || *vm.Status != j.rec.Status {
@@ -150,6 +152,12 @@ func (j job) verify(ctx context.Context) outcome {
 		}
 	}
 	return outcome{on: vmVerified, vm: vm}
+}
+
+// claim marks a clone of ours to which vCenter gave another instance UUID than it was ordered with.
+func (j job) claim(ctx context.Context, vm vsphere.VM) error {
+	mark := vsphere.Mark{Pool: j.settings.Pool, Machine: j.rec.ID, UUID: vm.InstanceUUID}
+	return j.provider.Claim(ctx, vm.Ref, vsphere.Change{Mark: &mark, Status: &j.rec.Status})
 }
 
 // adopt decides about a powered-off VM with our mark of which nothing else is known: a young one was being made, an old one was
@@ -163,6 +171,8 @@ func (j job) adopt(ctx context.Context) outcome {
 		return outcome{on: markLost, reason: markLostReason}
 	case vm.Power == vsphere.PoweredOn, time.Since(vm.CreateDate) < j.settings.BootTimeout:
 		return outcome{on: adoptedFresh, vm: vm}
+	case !j.rec.evictable():
+		return outcome{on: adoptedProtected, vm: vm, reason: "found powered off"}
 	default:
 		return outcome{on: adoptedStale, vm: vm, reason: "found powered off"}
 	}

@@ -196,7 +196,7 @@ func (s *supervisor) reconcile(ctx actor.Context) {
 	}
 	s.requestMachines(ctx)
 	s.sendFollow(ctx)
-	s.setWake(ctx, wakeAt(in))
+	s.setWake(ctx, in.now, wakeAt(in))
 }
 
 func (s *supervisor) planInput() planInput {
@@ -237,11 +237,11 @@ func (s *supervisor) carryOut(ctx actor.Context, d decision) {
 }
 
 // setWake makes the next pass come when time alone changes the plan, and at the update interval at the latest.
-func (s *supervisor) setWake(ctx actor.Context, at time.Time) {
+func (s *supervisor) setWake(ctx actor.Context, planned, at time.Time) {
 	pause := s.config.PoolUpdate.UpdateInterval.Std()
 	for _, t := range []time.Time{at, s.sight.settled} {
-		if d := time.Until(t); d > 0 {
-			pause = min(pause, d)
+		if t.After(planned) {
+			pause = min(pause, time.Until(t))
 		}
 	}
 	s.stopWake()

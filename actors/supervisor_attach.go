@@ -28,6 +28,9 @@ func (s *supervisor) attach(ctx actor.Context, c attach) {
 	if err == nil && (s.provider == nil || s.sight.outage != "") {
 		err = refuse(Unavailable, "vSphere cannot be reached, nothing was changed: %s", s.sight.outage)
 	}
+	if err == nil && (!s.pool.Rebuilt || s.pool.Desired == nil) {
+		err = refuse(Unavailable, "the pool's members are being looked for; try again in a moment")
+	}
 	if err != nil {
 		ctx.Respond(answer{err: err})
 		return
@@ -71,16 +74,17 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 		return
 	}
 	a := attachment{found: f, askers: []*actor.PID{f.asker}}
-	if seat == nil || seat.pid == nil {
-		s.attaching[id] = a
-		s.markAttached(ctx, id)
+	if seat != nil {
+		before := seat.rec
+		a.before, a.evicting = &before, seat.pid
+	}
+	s.attaching[id] = a
+	if a.evicting != nil {
+		ctx.Stop(a.evicting) // evicted goes on
 		return
 	}
-	before := seat.rec
-	a.before, a.evicting = &before, seat.pid
-	s.attaching[id] = a
-	seat.abandon(ctx)
-	ctx.Stop(seat.pid) // evicted goes on
+	delete(s.seats, id)
+	s.markAttached(ctx, id)
 }
 
 // memberID is the id that a VM has, or will have, as a machine.
@@ -94,10 +98,13 @@ func (s *supervisor) memberID(vm vsphere.VM) vsphere.MachineID {
 // evicted goes on with an attach once the actor of the earlier membership has ended, and so cannot write over the new one.
 func (s *supervisor) evicted(ctx actor.Context, id vsphere.MachineID, who *actor.PID) bool {
 	a, attaching := s.attaching[id]
-	if !attaching || !who.Equal(a.evicting) {
+	if !attaching || a.evicting == nil || !who.Equal(a.evicting) {
 		return false
 	}
-	delete(s.seats, id)
+	if seat := s.seats[id]; seat != nil {
+		seat.abandon(ctx)
+		delete(s.seats, id)
+	}
 	s.markAttached(ctx, id)
 	return true
 }

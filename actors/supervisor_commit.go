@@ -52,7 +52,7 @@ func (s *supervisor) writeCommits(ctx actor.Context) {
 
 func (s *supervisor) stored(ctx actor.Context, f stored) {
 	if !s.committing {
-		return // the answer to an earlier incarnation's write: this one has loaded what came of it
+		return // an earlier incarnation's write: this one has loaded what came of it
 	}
 	if f.err != nil {
 		s.Log.Error("journal cannot be written; see that its disk has room and is writable", "err", f.err)

@@ -93,12 +93,15 @@ func (s *supervisor) connectedFlawed(ctx actor.Context, p Provider, flaw error) 
 
 // notConnected tries again, unless there is a connection that still serves.
 func (s *supervisor) notConnected(ctx actor.Context, err error) {
-	if s.provider != nil {
-		s.Log.Warn("the provisioning template cannot be resolved anew", "pool", s.config.Name, "err", err)
-		return
-	}
 	s.attempts++
 	pause := reconnectPause(err, s.attempts, s.Jitter())
+	if s.provider != nil {
+		s.Log.Warn("the provisioning template cannot be resolved anew", "pool", s.config.Name, "err", err)
+		if s.provider.Site().Flaw != nil {
+			after(ctx, max(resolvePause, pause), reconnect{s.connection})
+		}
+		return
+	}
 	if vsphere.KindOf(err) == vsphere.BadLogin {
 		err = fmt.Errorf("%w; tried again at %s, or at once by POST /config", err, time.Now().Add(pause).Format(time.TimeOnly))
 	}
@@ -134,7 +137,7 @@ func (s *supervisor) reconnect(ctx actor.Context, f reconnect) {
 
 // sameVCenter refuses to mistake another vCenter for the one that the members live in: there they would all seem to be gone.
 func (s *supervisor) sameVCenter(p Provider) error {
-	if s.pool.VCenter == "" || s.pool.VCenter == p.Site().VCenter || len(s.seats) == 0 {
+	if s.pool.VCenter == "" || s.pool.VCenter == p.Site().VCenter || len(s.seats)+len(s.attaching) == 0 {
 		return nil
 	}
 	return fmt.Errorf("this is vCenter %s, but the pool's machines live in %s: point cloudApiSettings.url back to it, "+
@@ -253,7 +256,7 @@ func (s *supervisor) prepared(ctx actor.Context, f prepared) {
 
 // acceptable refuses what would orphan the members.
 func (s *supervisor) acceptable(f prepared) error {
-	if old := nameIn(s.pool.Document); old != f.config.Name && len(s.seats) > 0 {
+	if old := nameIn(s.pool.Document); old != f.config.Name && len(s.seats)+len(s.attaching) > 0 {
 		return refuse(Invalid, "the pool's name cannot change from %q to %q while it has machines: their marks carry it", old, f.config.Name)
 	}
 	if err := s.sameVCenter(f.provider); err != nil {

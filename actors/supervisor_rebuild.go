@@ -62,7 +62,7 @@ func (s *supervisor) surveyed(ctx actor.Context, f surveyed) {
 // adopt makes a seat for a VM of ours that has none.
 func (s *supervisor) adopt(vm vsphere.VM) []vsphere.MachineID {
 	id := vm.Mark.Machine
-	if s.seats[id] != nil {
+	if _, attaching := s.attaching[id]; attaching || s.seats[id] != nil {
 		return nil
 	}
 	rec := adoptedRecord(vm, s.config.settings())
