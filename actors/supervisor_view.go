@@ -57,15 +57,24 @@ func (s *supervisor) readable() error {
 	if s.sight.observed.IsZero() {
 		return refuse(Unavailable, "vSphere has not been read yet: %s", cmp.Or(s.sight.outage, "the first reading is under way"))
 	}
-	limit := s.config.PoolFetch.ReachabilityTimeout.Std()
-	if age := time.Since(s.sight.observed); age > limit {
-		return refuse(Unavailable, "vSphere was last read %s ago, which is longer than reachabilityTimeout (%s): %s",
-			age.Round(time.Second), limit, cmp.Or(s.sight.outage, "a reading is under way"))
+	if err := s.stale(); err != nil {
+		return err
 	}
 	if _, known := s.desired(); !known {
 		return refuse(Unavailable, "the pool's members are being looked for; try again in a moment")
 	}
 	return nil
+}
+
+// stale says that the last view is too old to answer from; nil: it is not, or there is none.
+func (s *supervisor) stale() error {
+	limit := s.config.PoolFetch.ReachabilityTimeout.Std()
+	age := time.Since(s.sight.observed)
+	if s.sight.observed.IsZero() || age <= limit {
+		return nil
+	}
+	return refuse(Unavailable, "vSphere was last read %s ago, which is longer than reachabilityTimeout (%s): %s",
+		age.Round(time.Second), limit, cmp.Or(s.sight.outage, "a reading is under way"))
 }
 
 func (s *supervisor) view() any {
@@ -120,6 +129,8 @@ func (s *supervisor) status() Status {
 	}
 	st.Pool = s.config.Name
 	switch {
+	case s.sight.outage == "" && s.stale() != nil: // vCenter hangs, and no call has failed yet
+		st.Outage = s.stale().Error()
 	case s.sight.outage == "":
 		st.Frozen = s.frozen()
 	case s.sight.misfit:
@@ -127,16 +138,24 @@ func (s *supervisor) status() Status {
 	default:
 		st.Outage = s.sight.outage
 	}
-	if s.provider != nil && s.provider.Site().Flaw != nil {
-		st.Blocked = cmp.Or(st.Blocked, "machines cannot be made: "+s.provider.Site().Flaw.Error())
-	}
-	if s.breaker.open() {
-		st.Blocked = cmp.Or(st.Blocked, "machines cannot be made: "+s.breaker.message)
-	}
+	st.Blocked = cmp.Or(st.Blocked, s.unmakeable())
 	if s.provider != nil {
 		st.Notes = s.provider.Site().Notes
 	}
 	return st
+}
+
+// unmakeable says why no machines can be made; empty: they can.
+func (s *supervisor) unmakeable() string {
+	const because = "machines cannot be made: "
+	switch {
+	case s.provider != nil && s.provider.Site().Flaw != nil:
+		return because + s.provider.Site().Flaw.Error()
+	case s.breaker.open():
+		return because + s.breaker.message
+	default:
+		return ""
+	}
 }
 
 // settledIn says whether the members are known, or looking for them takes longer than anybody should wait.

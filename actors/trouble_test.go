@@ -185,3 +185,41 @@ func TestARestampedCloneThatWasCancelledIsDestroyed(t *testing.T) {
 		}
 	})
 }
+
+func TestAVCenterThatHangsIsAnOutage(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.crash()
+		r.config = document + "poolFetch: {refreshInterval: 5s, reachabilityTimeout: 15s}\n"
+		var hang atomic.Int64
+		r.wrap = func(p fusedProvider) Provider { return hanging{p, &hang} }
+		r.start()
+		hang.Store(int64(time.Hour))
+		r.after(21 * time.Second)
+		if _, err := r.pool.View(t.Context()); KindOf(err) != Unavailable {
+			t.Errorf("%v", err)
+		}
+		if st, _ := r.pool.Status(t.Context()); !strings.Contains(st.Outage, "last read") {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// hanging does not answer sweeps and events for a while.
+type hanging struct {
+	fusedProvider
+	pause *atomic.Int64
+}
+
+func (p hanging) Sweep(ctx context.Context, elsewhere []vsphere.Ref) (vsphere.Inventory, error) {
+	if err := p.wait(ctx, time.Duration(p.pause.Load())); err != nil {
+		return vsphere.Inventory{}, err
+	}
+	return p.fusedProvider.Sweep(ctx, elsewhere)
+}
+
+func (p hanging) Hints(ctx context.Context) ([]vsphere.Ref, error) {
+	if err := p.wait(ctx, time.Duration(p.pause.Load())); err != nil {
+		return nil, err
+	}
+	return p.fusedProvider.Hints(ctx)
+}
