@@ -70,10 +70,12 @@ func unmake(ctx *simulator.Context, vm *simulator.VirtualMachine) {
 }
 
 // freeLocks releases every lock that ctx still holds. vcsim's locks count per context, and can only be asked by taking and releasing
-// them; one that somebody else holds is waited for in a goroutine of its own.
+// them; one that somebody else holds is waited for in a goroutine of its own. Tasks are spared: the operation's own task is about to
+// write down its end, under its lock and with the same context.
 func (g *gate) freeLocks(ctx *simulator.Context) {
 	for _, obj := range append(ctx.Map.AllReference(""), ctx.Session.AllReference("")...) {
-		if _, own := obj.(sync.Locker); own {
+		_, own := obj.(sync.Locker)
+		if _, task := obj.(*simulator.Task); own || task {
 			continue
 		}
 		go func() {
