@@ -2,6 +2,7 @@ package actors
 
 import (
 	"encoding/json"
+	"log/slog"
 	"reflect"
 	"slices"
 )
@@ -16,6 +17,13 @@ func UnknownKeys(document []byte) []string {
 	unknown := unknownKeys("", raw, reflect.TypeFor[Config]())
 	slices.Sort(unknown)
 	return unknown
+}
+
+// warnOfUnknownKeys tells of them wherever a document comes into force.
+func warnOfUnknownKeys(log *slog.Logger, document []byte) {
+	if unknown := UnknownKeys(document); len(unknown) > 0 {
+		log.Warn("configuration has keys without a meaning here; they are ignored", "keys", unknown)
+	}
 }
 
 func unknownKeys(path string, raw json.RawMessage, t reflect.Type) []string {

@@ -245,9 +245,7 @@ func (s *supervisor) prepared(ctx actor.Context, f prepared) {
 		reply(ctx, f.asker, err)
 		return
 	}
-	if unknown := UnknownKeys(f.document); len(unknown) > 0 {
-		s.Log.Warn("configuration has keys without a meaning here; they are ignored", "keys", unknown)
-	}
+	warnOfUnknownKeys(s.Log, f.document)
 	s.commit(ctx, func(p *PoolRecord) {
 		p.Rebuilt = p.Rebuilt && nameIn(p.Document) == f.config.Name
 		p.Document = f.document

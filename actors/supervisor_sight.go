@@ -23,7 +23,7 @@ type sight struct {
 	orphans, foreign int
 	// suspects are the orphans of the last view.
 	suspects map[vsphere.Ref]bool
-	// unread are the VMs of the folder that vCenter could not tell about.
+	// unread are the VMs of the folder that vCenter could not tell about, while members are being looked for.
 	unread []vsphere.Ref
 }
 
@@ -78,9 +78,9 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 	}
 	s.countStrangers(view)
 	if !s.pool.Rebuilt {
+		s.sight.unread = view.unread()
 		s.rebuild(ctx)
 	}
-	s.sight.unread = view.unread()
 	s.adoptUnread(ctx, view)
 	if doubt {
 		s.sendFollow(ctx)

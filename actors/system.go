@@ -74,6 +74,7 @@ func storeConfig(o Options) error {
 		if err := newDocument(&pool, o.Config, len(state.Machines) > 0); err != nil {
 			return err
 		}
+		warnOfUnknownKeys(o.Log, o.Config)
 	}
 	pool.Started = pool.Started && !o.Stopped
 	return o.Journal.Write([]Change{{pool: &pool}})

@@ -112,9 +112,6 @@ func (d *daemon) document() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	if unknown := actors.UnknownKeys(document); len(unknown) > 0 {
-		d.log.Warn("configuration has keys without a meaning here; they are ignored", "keys", unknown)
-	}
 	return document, nil
 }
 
