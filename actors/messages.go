@@ -16,14 +16,18 @@ import (
 type supervisorCommand interface{ supervisorCommand() }
 
 type (
-	viewQuery   struct{}
-	sizeQuery   struct{}
-	statusQuery struct{}
-	configQuery struct{}
+	viewQuery    struct{}
+	sizeQuery    struct{}
+	statusQuery  struct{}
+	configQuery  struct{}
+	freezeQuery  struct{}
+	orphansQuery struct{}
 	// readyQuery is answered once the first view, or its outage, is known.
 	readyQuery struct{}
 
 	resize      struct{ size int }
+	freezePool  struct{ reason string }
+	thawPool    struct{ takeOver bool }
 	startPool   struct{}
 	stopPool    struct{}
 	configure   struct{ document []byte }
@@ -36,18 +40,22 @@ type (
 	drain struct{}
 )
 
-func (viewQuery) supervisorCommand()   {}
-func (sizeQuery) supervisorCommand()   {}
-func (statusQuery) supervisorCommand() {}
-func (configQuery) supervisorCommand() {}
-func (readyQuery) supervisorCommand()  {}
-func (resize) supervisorCommand()      {}
-func (startPool) supervisorCommand()   {}
-func (stopPool) supervisorCommand()    {}
-func (configure) supervisorCommand()   {}
-func (attach) supervisorCommand()      {}
-func (callMachine) supervisorCommand() {}
-func (drain) supervisorCommand()       {}
+func (viewQuery) supervisorCommand()    {}
+func (sizeQuery) supervisorCommand()    {}
+func (statusQuery) supervisorCommand()  {}
+func (configQuery) supervisorCommand()  {}
+func (readyQuery) supervisorCommand()   {}
+func (freezeQuery) supervisorCommand()  {}
+func (orphansQuery) supervisorCommand() {}
+func (resize) supervisorCommand()       {}
+func (freezePool) supervisorCommand()   {}
+func (thawPool) supervisorCommand()     {}
+func (startPool) supervisorCommand()    {}
+func (stopPool) supervisorCommand()     {}
+func (configure) supervisorCommand()    {}
+func (attach) supervisorCommand()       {}
+func (callMachine) supervisorCommand()  {}
+func (drain) supervisorCommand()        {}
 
 // answer is the supervisor's reply to a command.
 type answer struct {

@@ -18,6 +18,8 @@ type outcome struct {
 	vm     *vsphere.VM
 	err    error
 	reason string
+	// queued is how long vCenter let a clone wait before it began.
+	queued time.Duration
 }
 
 const (
@@ -83,10 +85,10 @@ func (j job) clone(ctx context.Context) outcome {
 }
 
 func (j job) await(ctx context.Context) outcome {
-	ref, err := j.provider.Await(ctx, j.rec.Task)
+	made, err := j.provider.Await(ctx, j.rec.Task)
 	switch {
 	case err == nil:
-		return outcome{on: cloneDone, ref: ref}
+		return outcome{on: cloneDone, ref: made.Ref, queued: made.Queued}
 	case vsphere.KindOf(err) == vsphere.NotFound:
 		return outcome{on: outcomeLost, err: err}
 	default:

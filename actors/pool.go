@@ -96,6 +96,25 @@ func (p *Pool) Start(ctx context.Context) error { return p.tell(ctx, startPool{}
 // Stop makes the pool refuse requests and leave its machines as they are.
 func (p *Pool) Stop(ctx context.Context) error { return p.tell(ctx, stopPool{}) }
 
+// Freeze makes the pool start and end nothing by itself until Thaw, across restarts too. What callers ask for by name is still done.
+func (p *Pool) Freeze(ctx context.Context, reason string) error {
+	return p.tell(ctx, freezePool{reason})
+}
+
+// Thaw ends a freeze, and lifts what holds the pool back now: a mass failure, the settling time, the shrink guard, the churn cap. With
+// takeOver a pool that stopped for a second writer takes the pool over from it.
+func (p *Pool) Thaw(ctx context.Context, takeOver bool) error { return p.tell(ctx, thawPool{takeOver}) }
+
+// Frozen says whether and why the pool holds back. It never fails for the pool's own reasons.
+func (p *Pool) Frozen(ctx context.Context) (Freeze, error) {
+	return query[Freeze](ctx, p, freezeQuery{})
+}
+
+// Orphans are the VMs that carry the pool's mark without being members; it fails as View does.
+func (p *Pool) Orphans(ctx context.Context) ([]Stray, error) {
+	return query[[]Stray](ctx, p, orphansQuery{})
+}
+
 func (p *Pool) call(ctx context.Context, id string, c call) error {
 	c.until = time.Now().Add(callTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(c.until) {

@@ -17,7 +17,7 @@ type Provider interface {
 	Clone(ctx context.Context, order vsphere.CloneOrder) (vsphere.Task, error)
 	// Await waits for a clone task's end and returns the VM that it made. NotFound: vCenter does not know the task any more, which
 	// says nothing about its outcome.
-	Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, error)
+	Await(ctx context.Context, task vsphere.Task) (vsphere.Cloned, error)
 	// Clones lists the clone tasks of the given VM that are queued or running now, anybody's; without one, of all VMs.
 	Clones(ctx context.Context, source vsphere.Ref) ([]vsphere.Task, error)
 	// Locate finds the pool's own VM of that machine in a complete listing, by mark, wherever its name went, or by mark and name if
@@ -48,6 +48,9 @@ type Provider interface {
 	Hints(ctx context.Context) ([]vsphere.Ref, error)
 	// Find looks a VM up by instance UUID, managed object id or inventory path, in detail. NotFound: there is none.
 	Find(ctx context.Context, query string) (vsphere.VM, error)
+
+	// Examine checks everything that a pool needs of this vCenter: privileges, template, space, network, clock. It changes nothing.
+	Examine(ctx context.Context) ([]vsphere.Finding, error)
 
 	// Close logs out. Calls in flight fail with Unreachable.
 	Close(ctx context.Context) error

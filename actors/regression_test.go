@@ -83,16 +83,16 @@ func TestMembersThatCannotBeReadAtFirstAreAdoptedLater(t *testing.T) {
 // restamped gives every clone another instance UUID than it was asked for, as vCenter may.
 type restamped struct{ fusedProvider }
 
-func (p restamped) Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, error) {
-	ref, err := p.fusedProvider.Await(ctx, task)
+func (p restamped) Await(ctx context.Context, task vsphere.Task) (vsphere.Cloned, error) {
+	made, err := p.fusedProvider.Await(ctx, task)
 	if err == nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if vm := p.vms[ref]; vm.InstanceUUID == string(vm.Mark.Machine) {
-			vm.InstanceUUID = "other-" + string(ref)
+		if vm := p.vms[made.Ref]; vm.InstanceUUID == string(vm.Mark.Machine) {
+			vm.InstanceUUID = "other-" + string(made.Ref)
 		}
 	}
-	return ref, err
+	return made, err
 }
 
 func TestClonesWithAnotherUUIDAreMembersLikeAny(t *testing.T) {
@@ -209,7 +209,7 @@ func (p failing) Hints(ctx context.Context) ([]vsphere.Ref, error) {
 	return p.fusedProvider.Hints(ctx)
 }
 
-func (p failing) Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, error) {
+func (p failing) Await(ctx context.Context, task vsphere.Task) (vsphere.Cloned, error) {
 	if p.panics != nil && p.panics.Add(-1) >= 0 {
 		panic("a defect of the driver")
 	}

@@ -103,11 +103,19 @@ func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
 		ctx.Respond(answer{value: s.status()})
 	case configQuery:
 		s.tellConfig(ctx)
+	case freezeQuery:
+		ctx.Respond(answer{value: s.freeze()})
+	case orphansQuery:
+		s.answer(ctx, s.strays)
 	case readyQuery:
 		s.waiting = append(s.waiting, ctx.Sender())
 		s.answerWaiting(ctx)
 	case resize:
 		s.resize(ctx, c)
+	case freezePool:
+		s.freezeByHand(ctx, c)
+	case thawPool:
+		s.thaw(ctx, c)
 	case startPool:
 		s.setStarted(ctx, true)
 	case stopPool:

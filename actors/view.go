@@ -104,6 +104,43 @@ type Size struct {
 	Active    int
 }
 
+// Rail is one of the limits that keep a pool from doing harm, as it stands.
+type Rail struct {
+	// Name is the rail's: "creates", "powerOps", "deletes", "replacements", "freeze", "shrink", "ceiling", "churn", "ownership",
+	// "orphans", "writers".
+	Name string
+	// Limit and Value are in the rail's own unit; a limit of 0 is none. See the README for each one's meaning.
+	Limit, Value int
+	// Holding says that the rail keeps something from being done now; Reason is the sentence that says what and why, Lift what to do
+	// about it by hand. Both empty when it holds nothing.
+	Holding bool
+	Reason  string
+	Lift    string
+}
+
+// Freeze says whether the pool holds back by itself or by order, and why.
+type Freeze struct {
+	// Frozen: replacements wait (or everything, see Reasons). Manual: because somebody said so.
+	Frozen bool
+	Manual bool
+	// Since is when it began; zero unless Frozen.
+	Since   time.Time
+	Reasons []string
+	Rails   []Rail
+}
+
+// Stray is a VM that is marked as this pool's without being a member: an orphan.
+type Stray struct {
+	VM      string
+	Name    string
+	Machine vsphere.MachineID
+	State   string
+	Created time.Time
+	// Seen is when it was first seen astray, Reason what is known about it and what will become of it.
+	Seen   time.Time
+	Reason string
+}
+
 // Status is the life of the pool as a whole.
 type Status struct {
 	Started    bool

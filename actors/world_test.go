@@ -25,7 +25,9 @@ type world struct {
 
 	pool                                      string
 	cloneTime, bootTime, powerTime, guestTime time.Duration
+	queueTime                                 time.Duration
 	neverBoots                                bool
+	findings                                  []vsphere.Finding
 
 	down   error
 	faults map[string][]error
@@ -150,7 +152,7 @@ func (w *world) Clone(ctx context.Context, order vsphere.CloneOrder) (vsphere.Ta
 	return task, nil
 }
 
-func (w *world) Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, error) {
+func (w *world) Await(ctx context.Context, task vsphere.Task) (vsphere.Cloned, error) {
 	for {
 		w.mu.Lock()
 		err := w.enter(ctx, "await")
@@ -161,16 +163,16 @@ func (w *world) Await(ctx context.Context, task vsphere.Task) (vsphere.Ref, erro
 		w.mu.Unlock()
 		switch {
 		case err != nil:
-			return "", err
+			return vsphere.Cloned{}, err
 		case !known:
-			return "", &vsphere.Error{Op: "await task", Kind: vsphere.NotFound}
+			return vsphere.Cloned{}, &vsphere.Error{Op: "await task", Kind: vsphere.NotFound}
 		case t.err != nil:
-			return "", t.err
+			return vsphere.Cloned{}, t.err
 		case t.ref != "":
-			return t.ref, nil
+			return vsphere.Cloned{Ref: t.ref, Queued: w.queueTime}, nil
 		}
 		if err := w.wait(ctx, time.Second); err != nil {
-			return "", err
+			return vsphere.Cloned{}, err
 		}
 	}
 }
@@ -409,6 +411,12 @@ func (w *world) Find(ctx context.Context, query string) (vsphere.VM, error) {
 		}
 	}
 	return vsphere.VM{}, &vsphere.Error{Op: "find vm", Kind: vsphere.NotFound}
+}
+
+func (w *world) Examine(ctx context.Context) ([]vsphere.Finding, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.findings, w.enter(ctx, "examine")
 }
 
 func (w *world) Close(context.Context) error { return nil }

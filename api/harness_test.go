@@ -53,6 +53,8 @@ type scripted struct {
 	size   actors.Size
 	status actors.Status
 	config []byte
+	freeze actors.Freeze
+	strays []actors.Stray
 	err    error
 	// during, if set, runs inside of every call.
 	during func(context.Context)
@@ -227,4 +229,20 @@ func golden(t *testing.T, name string, got []byte) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("%s differs (UPDATE_GOLDEN=1 rewrites it)\ngot:\n%s\nwant:\n%s", file, got, want)
 	}
+}
+
+func (p *scripted) Freeze(ctx context.Context, reason string) error {
+	return p.note(ctx, "freeze %s", reason)
+}
+
+func (p *scripted) Thaw(ctx context.Context, takeOver bool) error {
+	return p.note(ctx, "thaw takeOver=%t", takeOver)
+}
+
+func (p *scripted) Frozen(ctx context.Context) (actors.Freeze, error) {
+	return p.freeze, p.note(ctx, "frozen")
+}
+
+func (p *scripted) Orphans(ctx context.Context) ([]actors.Stray, error) {
+	return p.strays, p.note(ctx, "orphans")
 }

@@ -32,6 +32,14 @@ type Service interface {
 	// Start and Stop switch the pool on and off; repeating either is a success.
 	Start(ctx context.Context) error
 	Stop(ctx context.Context) error
+	// Freeze makes the pool hold still for the given reason; Thaw lifts that, and whatever rail holds the pool now. With takeOver a pool
+	// that stopped because of a second writer becomes the one that is right.
+	Freeze(ctx context.Context, reason string) error
+	Thaw(ctx context.Context, takeOver bool) error
+	// Frozen says whether and why the pool holds back, with all rails.
+	Frozen(ctx context.Context) (actors.Freeze, error)
+	// Orphans are the VMs that carry the pool's mark without being members.
+	Orphans(ctx context.Context) ([]actors.Stray, error)
 	// Status is the life of the pool; it never fails for the pool being stopped or unconfigured.
 	Status(ctx context.Context) (actors.Status, error)
 }

@@ -59,11 +59,11 @@ func (s *site) make(t *testing.T, name string) (vsphere.VM, vsphere.Ownership) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ref, err := s.Await(t.Context(), task)
+	made, err := s.Await(t.Context(), task)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.read(t, ref), vsphere.Ownership{Ref: ref, Machine: o.ID}
+	return s.read(t, made.Ref), vsphere.Ownership{Ref: made.Ref, Machine: o.ID}
 }
 
 func (s *site) read(t *testing.T, ref vsphere.Ref) vsphere.VM {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -34,16 +35,23 @@ func (c *Client) Clone(ctx context.Context, order CloneOrder) (Task, error) {
 }
 
 // Await waits for a clone task's end and returns the VM that it made. NotFound: vCenter does not know the task any more.
-func (c *Client) Await(ctx context.Context, t Task) (Ref, error) {
+func (c *Client) Await(ctx context.Context, t Task) (Cloned, error) {
 	info, err := c.tasks.await(ctx, t)
 	if err != nil {
-		return "", ended(wrap("clone vm", "by "+string(t), err))
+		return Cloned{}, ended(wrap("clone vm", "by "+string(t), err))
 	}
 	made := moid(info.Result)
 	if made == "" {
-		return "", &Error{Op: "clone vm", Object: "by " + string(t), Err: errors.New("the task ended without a result")}
+		return Cloned{}, &Error{Op: "clone vm", Object: "by " + string(t), Err: errors.New("the task ended without a result")}
 	}
-	return Ref(made), nil
+	return Cloned{Ref: Ref(made), Queued: queued(info)}, nil
+}
+
+func queued(info types.TaskInfo) time.Duration {
+	if info.StartTime == nil {
+		return 0
+	}
+	return max(0, info.StartTime.Sub(info.QueueTime))
 }
 
 // ended keeps a task that failed because it missed something apart from a task that is not known any more.

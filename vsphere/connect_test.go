@@ -96,13 +96,13 @@ func TestSessionIsRenewed(t *testing.T) {
 	task, err := client.Clone(ctx, placed)
 	must(t, err)
 	terminate(t, sim)
-	ref, err := client.Await(ctx, task)
+	made, err := client.Await(ctx, task)
 	must(t, err)
 	for range 2 {
 		_, err = client.Hints(ctx)
 		must(t, err)
 	}
-	must(t, client.PowerOn(ctx, vsphere.Ownership{Ref: ref, Machine: placed.ID}))
+	must(t, client.PowerOn(ctx, vsphere.Ownership{Ref: made.Ref, Machine: placed.ID}))
 	if refs, err := client.Hints(ctx); err != nil || len(refs) != 1 {
 		t.Errorf("%v, %v", refs, err)
 	}

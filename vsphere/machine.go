@@ -30,8 +30,9 @@ type VM struct {
 	InstanceUUID string
 	Power        PowerState
 	// Connected is false while vCenter calls the VM disconnected, inaccessible, orphaned or invalid: nothing may be concluded
-	// from such an observation.
-	Connected bool
+	// from such an observation. Connection is vCenter's own word for it (VirtualMachineConnectionState).
+	Connected  bool
+	Connection string
 	// ToolsRunning says that VMware Tools answer in the guest.
 	ToolsRunning bool
 	// IPs are the guest's usable addresses, in order of preference: no loopback, link-local, multicast or unspecified ones.
@@ -44,6 +45,8 @@ type VM struct {
 	Status *Status
 	// Template says that the VM is marked as a template.
 	Template bool
+	// Customization is how far a guest customization has come; empty while vCenter says nothing of one.
+	Customization Customization
 	// ChangeVersion is the configuration's version, for a compare-and-set by [Change].IfVersion. Only with Detail.
 	ChangeVersion string
 	// Detail says that the fields below were read too. A sweep leaves them out.
@@ -62,6 +65,30 @@ func (v VM) Owned(pool string) bool {
 	return v.Mark != nil && v.Mark.Pool == pool && v.Mark.UUID == v.InstanceUUID && !v.Template
 }
 
+// Customization is a state of a guest customization that was part of the clone.
+type Customization string
+
+// The states of a guest customization.
+const (
+	CustomizationRunning   Customization = "running"
+	CustomizationSucceeded Customization = "succeeded"
+	CustomizationFailed    Customization = "failed"
+)
+
+// Cloned is the result of a clone task.
+type Cloned struct {
+	Ref Ref
+	// Queued is how long the task waited in vCenter before it was started (TaskInfo, queueTime to startTime).
+	Queued time.Duration
+}
+
+// Writer is who keeps the pool: one state directory, at one time. Of two writers of the same pool the one with the higher epoch is
+// right, see [Mark].
+type Writer struct {
+	ID    string
+	Epoch int
+}
+
 // CloneOrder asks for one machine. Everything else about it comes from the provisioning template of the client.
 type CloneOrder struct {
 	// ID becomes the instance UUID.
@@ -70,6 +97,8 @@ type CloneOrder struct {
 	Name string
 	// Status is written next to the mark, in the clone itself.
 	Status Status
+	// Writer signs the mark.
+	Writer Writer
 }
 
 // Ownership names a VM together with the proof that a verb checks before it changes anything: see [VM.Owned].

@@ -25,16 +25,22 @@ type Mark struct {
 	UUID string
 	// Retiring says that the machine's termination was decided: it never comes back, even if all other records are lost.
 	Retiring bool
+	// Writer is who wrote the mark last; the zero value in marks of versions that did not say.
+	Writer Writer
 }
 
-// String is the mark's text form, "v1;pool=web;machine=…;uuid=…;state=active". Values are percent-encoded.
+// String is the mark's text form, "v1;pool=web;machine=…;uuid=…;state=active;writer=…;epoch=1". Values are percent-encoded.
 func (m Mark) String() string {
 	state := "active"
 	if m.Retiring {
 		state = "retiring"
 	}
-	return fmt.Sprintf("v1;pool=%s;machine=%s;uuid=%s;state=%s",
+	text := fmt.Sprintf("v1;pool=%s;machine=%s;uuid=%s;state=%s",
 		url.QueryEscape(m.Pool), url.QueryEscape(string(m.Machine)), url.QueryEscape(m.UUID), state)
+	if m.Writer != (Writer{}) {
+		text += fmt.Sprintf(";writer=%s;epoch=%d", url.QueryEscape(m.Writer.ID), m.Writer.Epoch)
+	}
+	return text
 }
 
 // ParseMark reads the text form. Unknown fields are ignored, so that a newer version can add some; a missing one or an unknown
@@ -47,6 +53,12 @@ func ParseMark(s string) (Mark, error) {
 	m := Mark{Pool: f["pool"], Machine: MachineID(f["machine"]), UUID: f["uuid"], Retiring: f["state"] == "retiring"}
 	if m.Pool == "" || m.Machine == "" || m.UUID == "" {
 		return Mark{}, errors.New("parse mark: pool, machine and uuid are needed")
+	}
+	m.Writer.ID = f["writer"]
+	if text, signed := f["epoch"]; signed {
+		if m.Writer.Epoch, err = strconv.Atoi(text); err != nil {
+			return Mark{}, fmt.Errorf("parse mark: epoch: %w", err)
+		}
 	}
 	return m, nil
 }

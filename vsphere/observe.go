@@ -36,7 +36,7 @@ type sight struct {
 var setters = map[string]func(*sight, any){
 	"name":                    func(s *sight, v any) { s.Name, _ = v.(string) },
 	"runtime.powerState":      func(s *sight, v any) { s.Power = power(v) },
-	"runtime.connectionState": func(s *sight, v any) { s.Connected = v == types.VirtualMachineConnectionStateConnected },
+	"runtime.connectionState": func(s *sight, v any) { s.Connection = connection(v) },
 	"runtime.host":            func(s *sight, v any) { s.host = moid(v) },
 	"config.instanceUuid":     func(s *sight, v any) { s.InstanceUUID = strings.ToLower(text(v)) },
 	"config.template":         func(s *sight, v any) { s.Template, _ = v.(bool) },
@@ -65,7 +65,7 @@ func observe(o types.ObjectContent) sight {
 			set(&s, p.Val)
 		}
 	}
-	s.Connected = s.Connected && s.InstanceUUID != ""
+	s.Connected = s.Connection == string(types.VirtualMachineConnectionStateConnected) && s.InstanceUUID != ""
 	s.IPs = addresses(s.nics, s.address)
 	return s
 }
@@ -88,6 +88,11 @@ func moid(v any) string {
 func power(v any) PowerState {
 	state, _ := v.(types.VirtualMachinePowerState)
 	return PowerState(state)
+}
+
+func connection(v any) string {
+	state, _ := v.(types.VirtualMachineConnectionState)
+	return string(state)
 }
 
 func cards(v any) []types.GuestNicInfo {

@@ -38,7 +38,7 @@ func (p placement) config(pool string, order CloneOrder) (*types.VirtualMachineC
 		return nil, err
 	}
 	maps.Copy(values, p.template.ExtraConfig)
-	values[markKey] = Mark{Pool: pool, Machine: order.ID, UUID: string(order.ID)}.String()
+	values[markKey] = Mark{Pool: pool, Machine: order.ID, UUID: string(order.ID), Writer: order.Writer}.String()
 	values[statusKey] = order.Status.String()
 	spec := &types.VirtualMachineConfigSpec{
 		InstanceUuid: string(order.ID),
