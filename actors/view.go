@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"slices"
 	"time"
 
 	"vspherepool/vsphere"
@@ -118,6 +119,11 @@ type Rail struct {
 	Lift    string
 }
 
+// held are the rails that hold something back now.
+func held(rails []Rail) []Rail {
+	return slices.DeleteFunc(slices.Clone(rails), func(r Rail) bool { return !r.Holding })
+}
+
 // Freeze says whether the pool holds back by itself or by order, and why.
 type Freeze struct {
 	// Frozen: replacements wait (or everything, see Reasons). Manual: because somebody said so.
@@ -152,6 +158,10 @@ type Status struct {
 	Outage  string
 	Blocked string
 	Frozen  string
+	// Observed is when vSphere was last seen whole; zero: not yet.
+	Observed time.Time
+	// Holding are the rails that hold something back now.
+	Holding []Rail
 	// Orphans counts VMs that are marked as this pool's without being members, Foreign other VMs in the pool's folder.
 	Orphans int
 	Foreign int
