@@ -122,7 +122,7 @@ func (s *supervisor) countSize() Size {
 func (s *supervisor) status() Status {
 	st := Status{
 		Started: s.pool.Started && s.config != nil, Configured: s.config != nil,
-		Orphans: s.sight.orphans, Foreign: s.sight.foreign, Observed: s.sight.observed, Holding: held(s.freeze().Rails),
+		Orphans: s.sight.orphans, Foreign: s.sight.foreign, Observed: s.sight.observed, Holding: inForce(s.freeze().Rails),
 	}
 	if s.config == nil {
 		return st

@@ -119,8 +119,8 @@ type Rail struct {
 	Lift    string
 }
 
-// held are the rails that hold something back now.
-func held(rails []Rail) []Rail {
+// inForce are the rails that hold something back now.
+func inForce(rails []Rail) []Rail {
 	return slices.DeleteFunc(slices.Clone(rails), func(r Rail) bool { return !r.Holding })
 }
 
