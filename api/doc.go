@@ -1,12 +1,13 @@
 // Package api serves the pool over HTTPS: the elastisys cloud adapter API 2.0 and the cloud pool API 5.0, on the same paths with one
-// superset of JSON. The two differ in where the machine id stands: 2.0 has it in the path, 5.0 in the body.
+// superset of JSON. The two differ in where the machine id stands: 2.0 has it in the path, 5.0 in the body. Beside them there is what
+// only this server has: freezing and thawing, the orphans, and the metrics.
 //
 // It is the translation between HTTP and [Service] and nothing else. It holds no state of the pool (the one cache, of the encoded
 // answer to GET /pool, is keyed by the view's own version), takes no decision about machines, and retries nothing.
 //
 // # A request's way
 //
-//	TLS ─▶ fasthttp ─▶ handle (id, recover, headers, log) ─▶ canonical path ─▶ router ─▶ decode ─▶ Service ─▶ encode
+//	TLS ─▶ fasthttp ─▶ handle (id, recover, headers, metrics, log) ─▶ canonical path ─▶ router ─▶ decode ─▶ Service ─▶ encode
 //	                                                                                │        │
 //	                                                                                └─ error ─▶ problem ─▶ JSON error
 //
@@ -20,6 +21,7 @@
 //   - No redirects: old Java clients repeat a redirected POST as a GET. A path is either a route's own, with at most one trailing
 //     slash, or not found; nothing is cleaned, so no path can pass for another.
 //   - A cause of kind [actors.Internal] is logged and not sent. Request bodies and headers are neither logged nor echoed.
+//   - Counting a request takes no lock and no memory, and no label has a value that a client chose; see [metrics].
 //   - Everything a client can hold open is bounded in time, size and number; see [limits].
 //
 // # Crashes

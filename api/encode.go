@@ -97,6 +97,27 @@ func (p *poolVersion) tag(c coding) string {
 	return fmt.Sprintf(`"%s-%d-%d-%s"`, url.QueryEscape(p.key.epoch), p.key.version, p.key.observed, c)
 }
 
+// compressed answers with a body made for this request, in the coding that the client prefers.
+func compressed(r *fasthttp.RequestCtx, body []byte) (err error) {
+	r.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	chosen := negotiate(joined(r, fasthttp.HeaderAcceptEncoding))
+	switch chosen {
+	case identity:
+		r.Response.SetBodyRaw(body)
+		return nil
+	case gzipped:
+		body, err = compressGzip(body)
+	case zstandard:
+		body, err = compressZstd(body)
+	}
+	if err != nil {
+		return fmt.Errorf("compress answer: %w", err)
+	}
+	r.Response.Header.SetContentEncoding(string(chosen))
+	r.Response.SetBodyRaw(body)
+	return nil
+}
+
 func compressGzip(body []byte) ([]byte, error) {
 	var out bytes.Buffer
 	w := gzip.NewWriter(&out)

@@ -31,11 +31,27 @@ func TestDocuments(t *testing.T) {
 	golden(t, "status.json", document("/status"))
 	pool.view = actors.View{Epoch: "e2"}
 	golden(t, "pool-empty.json", document("/pool"))
+	churn := actors.Rail{Name: "churn", Limit: 20, Value: 20, Holding: true, Reason: "20 replacements within an hour", Lift: "thaw"}
 	pool.status = actors.Status{
 		Outage: "vCenter does not answer", Blocked: "datastore full", Frozen: "settling",
-		Orphans: 2, Foreign: 1, Notes: []string{"linked clones"},
+		Observed: testView.Observed, Holding: []actors.Rail{churn}, Orphans: 2, Foreign: 1, Notes: []string{"linked clones"},
 	}
 	golden(t, "status-troubled.json", document("/status"))
+	golden(t, "freeze-none.json", document("/pool/freeze"))
+	golden(t, "orphans-none.json", document("/pool/orphans"))
+	pool.freeze = actors.Freeze{
+		Frozen: true, Manual: true, Since: testView.Observed, Reasons: []string{"frozen by hand: SAN work"},
+		Rails: []actors.Rail{churn, {Name: "creates", Limit: 8, Value: 2}},
+	}
+	golden(t, "freeze.json", document("/pool/freeze"))
+	pool.strays = []actors.Stray{
+		{
+			VM: "vm-7", Name: "web-1", Machine: testView.Machines[0].ID, State: "poweredOn",
+			Created: testView.Observed.Add(-time.Hour), Seen: testView.Observed, Reason: "no record of it",
+		},
+		{VM: "vm-8", Name: "web-2", Machine: testView.Machines[1].ID, State: "poweredOff", Seen: testView.Observed},
+	}
+	golden(t, "orphans.json", document("/pool/orphans"))
 }
 
 func TestNegotiate(t *testing.T) {

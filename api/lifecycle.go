@@ -43,5 +43,5 @@ func (e *endpoints) getStatus(ctx context.Context, r *fasthttp.RequestCtx) error
 	if err != nil {
 		return err
 	}
-	return writeJSON(r, statusDoc(status))
+	return writeJSON(r, healthOf(status))
 }

@@ -19,6 +19,8 @@ const (
 	requestIDKey userKey = iota
 	// failureKey is the error behind an answer that is not a success.
 	failureKey
+	// trafficKey is where the request is counted.
+	trafficKey
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -34,7 +36,9 @@ func (s *Server) handle(r *fasthttp.RequestCtx) {
 		r.SetConnectionClose()
 	}
 	secure(r)
-	s.logRequest(r, time.Since(began))
+	dur := time.Since(began)
+	s.metrics.count(r, dur)
+	s.logRequest(r, dur)
 }
 
 // guarded keeps a panic to its request; fasthttp would let it end the process.

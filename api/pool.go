@@ -7,12 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
 // endpoints are the operations: decode, ask the pool, encode.
 type endpoints struct {
 	service Service
+	metrics prometheus.Gatherer
 	pools   poolCache
 }
 

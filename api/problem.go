@@ -103,6 +103,7 @@ func (s *Server) unreadable(r *fasthttp.RequestCtx, err error) {
 	assignRequestID(r)
 	fail(r, s.unreadableProblem(err), v5)
 	secure(r)
+	s.metrics.other.answer(r.Response.StatusCode())
 	s.logUnreadable(r)
 }
 

@@ -36,6 +36,10 @@ func TestRequests(t *testing.T) {
 		{request: "GET /config/", status: 200, asked: "config"},
 		{request: "GET /status", status: 200, asked: "status"},
 		{request: "HEAD /status", status: 200, asked: "status"},
+		{request: "GET /pool/freeze", status: 200, asked: "frozen"},
+		{request: "HEAD /pool/freeze/", status: 200, asked: "frozen"},
+		{request: "GET /pool/orphans", status: 200, asked: "orphans"},
+		{request: "HEAD /pool/orphans", status: 200, asked: "orphans"},
 
 		// Resize.
 		{request: "POST /pool/size", body: `{"desiredSize":3}`, status: 200, asked: "resize 3"},
@@ -253,6 +257,43 @@ func TestRequests(t *testing.T) {
 			status: 400, message: "membershipStatus.active is missing",
 		},
 
+		// Freeze and thaw.
+		{request: "POST /pool/freeze", body: `{"frozen":true}`, status: 200, asked: "freeze "},
+		{
+			request: "POST /pool/freeze", body: `{"frozen":true,"reason":"SAN work, ends 18:00 — José"}`,
+			status: 200, asked: "freeze SAN work, ends 18:00 — José",
+		},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"reason":null}`, status: 200, asked: "freeze "},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"reason":""}`, status: 200, asked: "freeze "},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"takeOver":"x"}`, status: 200, asked: "freeze "},
+		{
+			request: "POST /pool/freeze", body: `{"frozen":true,"reason":"` + strings.Repeat("ö", 200) + `"}`,
+			status: 200, asked: "freeze " + strings.Repeat("ö", 200),
+		},
+		{
+			request: "POST /pool/freeze", body: `{"frozen":true,"reason":"` + strings.Repeat("ö", 201) + `"}`,
+			status: 400, message: "reason must not be longer than 200",
+		},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"reason":"a\nb"}`, status: 400, message: "control characters; it has U+000A"},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"reason":"a\u001b[2Jb"}`, status: 400, message: "U+001B"},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"reason":"a\u202eb"}`, status: 400, message: "U+202E"},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"reason":"a\u2028b"}`, status: 400, message: "U+2028"},
+		{request: "POST /pool/freeze", body: `{"frozen":true,"reason":5}`, status: 400, message: "reason must be a string"},
+		{request: "POST /pool/freeze", body: `{"frozen":false}`, status: 200, asked: "thaw takeOver=false"},
+		{request: "POST /pool/freeze", body: `{"frozen":false,"takeOver":true}`, status: 200, asked: "thaw takeOver=true"},
+		{request: "POST /pool/freeze", body: `{"frozen":false,"takeOver":null,"reason":5}`, status: 200, asked: "thaw takeOver=false"},
+		{request: "POST /pool/freeze", body: `{"frozen":false,"takeOver":1}`, status: 400, message: "takeOver must be true or false"},
+		{request: "POST /pool/freeze", body: `{"frozen":"true"}`, status: 400, message: "frozen must be true or false"},
+		{request: "POST /pool/freeze", body: `{"frozen":null}`, status: 400, message: "frozen must not be null"},
+		{request: "POST /pool/freeze", body: `{"reason":"x"}`, status: 400, message: "frozen is missing"},
+		{request: "POST /pool/freeze", body: `{"Frozen":true}`, status: 400, message: "frozen is missing"},
+		{request: "POST /pool/freeze", body: `true`, status: 400, message: "must be a JSON object"},
+		{request: "POST /pool/freeze", status: 400, message: "body is empty"},
+		{
+			request: "POST /pool/freeze", body: "frozen=true", contentType: "application/x-www-form-urlencoded",
+			status: 415, message: "content type",
+		},
+
 		// Lifecycle and configuration.
 		{request: "POST /start", status: 200, asked: "start"},
 		{request: "POST /start/", status: 200, asked: "start"},
@@ -281,6 +322,7 @@ func TestRequests(t *testing.T) {
 		{request: "POST /pool/size/terminate", body: "{}", status: 200, asked: "terminate size false"},
 		{request: "POST /pool/terminate/terminate", body: "{}", status: 200, asked: "terminate terminate false"},
 		{request: "POST /pool/attach/attach", status: 200, asked: "attach attach"},
+		{request: "POST /pool/freeze/attach", status: 200, asked: "attach freeze"},
 		{request: "POST /pool/serviceState/attach", status: 200, asked: "attach serviceState"},
 		{request: "POST /pool/ser/attach", status: 200, asked: "attach ser"},
 		{request: "POST /pool/t/attach", status: 200, asked: "attach t"},
@@ -348,6 +390,8 @@ func TestRequests(t *testing.T) {
 		{request: "PROPFIND /status", status: 405, message: "GET, HEAD, OPTIONS"},
 		{request: "* /pool", status: 405, message: "GET, HEAD, OPTIONS"},
 		{request: "POST /status", status: 405, message: "GET, HEAD, OPTIONS"},
+		{request: "DELETE /pool/freeze", status: 405, message: "GET, HEAD, OPTIONS, POST"},
+		{request: "POST /pool/orphans", body: "{}", status: 405, message: "GET, HEAD, OPTIONS"},
 		{request: "DELETE /config/", status: 405, message: "GET, HEAD, OPTIONS, POST"},
 		{request: "OPTIONS /pool", status: 200},
 		{request: "OPTIONS /pool/a/terminate", status: 200},

@@ -15,7 +15,8 @@ const (
 	v5
 )
 
-// route is one operation. Paths with {id} are the forms of API 2.0 (the one for the membership status came with 3.0).
+// route is one operation. Paths with {id} are the forms of API 2.0 (the one for the membership status came with 3.0); what neither
+// version knows behaves as 5.0 does.
 type route struct {
 	method   string
 	path     string
@@ -40,11 +41,16 @@ var routes = []route{
 	{fasthttp.MethodPost, "/pool/serviceState", v5, (*endpoints).setServiceState},
 	{fasthttp.MethodPost, "/pool/membershipStatus", v5, (*endpoints).setMembership},
 
+	{fasthttp.MethodGet, "/pool/freeze", v5, (*endpoints).getFreeze},
+	{fasthttp.MethodPost, "/pool/freeze", v5, (*endpoints).setFreeze},
+	{fasthttp.MethodGet, "/pool/orphans", v5, (*endpoints).getOrphans},
+
 	{fasthttp.MethodGet, configPath, v5, (*endpoints).getConfig},
 	{fasthttp.MethodPost, configPath, v5, (*endpoints).setConfig},
 	{fasthttp.MethodPost, "/start", v5, (*endpoints).start},
 	{fasthttp.MethodPost, "/stop", v5, (*endpoints).stop},
 	{fasthttp.MethodGet, "/status", v5, (*endpoints).getStatus},
+	{fasthttp.MethodGet, "/metrics", v5, (*endpoints).getMetrics},
 }
 
 // configPath is apart because its bodies may be larger.
@@ -57,9 +63,10 @@ func (s *Server) newRouter() *router.Router {
 	r.NotFound = s.notFound
 	r.MethodNotAllowed = s.methodNotAllowed
 	for _, o := range routes {
-		r.Handle(o.method, o.path, s.endpoint(o))
+		handler := s.endpoint(o)
+		r.Handle(o.method, o.path, handler)
 		if o.method == fasthttp.MethodGet {
-			r.Handle(fasthttp.MethodHead, o.path, s.endpoint(o))
+			r.Handle(fasthttp.MethodHead, o.path, handler)
 		}
 	}
 	return r
@@ -67,7 +74,9 @@ func (s *Server) newRouter() *router.Router {
 
 // endpoint runs a route with a deadline, and turns its error into an answer.
 func (s *Server) endpoint(o route) fasthttp.RequestHandler {
+	traffic := s.metrics.traffic(o.method, o.path)
 	return func(r *fasthttp.RequestCtx) {
+		r.SetUserValue(trafficKey, traffic)
 		ctx, cancel := context.WithTimeout(s.base, s.limits.request)
 		defer cancel()
 		if err := o.handle(&s.endpoints, ctx, r); err != nil {

@@ -31,8 +31,14 @@ func TestEveryOperationIsRouted(t *testing.T) {
 			}
 		}
 	}
+	own := []string{"GET /pool/freeze", "POST /pool/freeze", "GET /pool/orphans", "GET /metrics"}
+	for _, operation := range own {
+		if table[operation] == 0 {
+			t.Errorf("%s is missing", operation)
+		}
+	}
 	// 7 and 13 operations, three of them shared, and the membership status in the path form of 3.0.
-	if want := 7 + 13 - 3 + 1; len(routes) != want {
+	if want := 7 + 13 - 3 + 1 + len(own); len(routes) != want {
 		t.Errorf("%d routes, want %d", len(routes), want)
 	}
 }

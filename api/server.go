@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fasthttp/router"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
@@ -22,6 +24,8 @@ type Options struct {
 	ClientCAFile string
 	// SelfSignedDir is where a certificate for localhost is made and kept when CertFile is empty.
 	SelfSignedDir string
+	// Metrics are shown at /metrics, and the server adds its own to them; nil: its own only.
+	Metrics *prometheus.Registry
 }
 
 // limits bound what a client can hold open.
@@ -54,6 +58,7 @@ type Server struct {
 	log       *slog.Logger
 	limits    limits
 	endpoints endpoints
+	metrics   *metrics
 	router    *router.Router
 	pair      *keyPair
 	tls       *tls.Config
@@ -83,7 +88,12 @@ func newServer(o Options, l limits) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: o.Log, limits: l, endpoints: endpoints{service: o.Service}, pair: pair, tls: config}
+	registry := cmp.Or(o.Metrics, prometheus.NewRegistry())
+	metrics, err := newMetrics(registry)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, pair: pair, tls: config}
 	s.newcomers.conns = make(map[net.Conn]struct{})
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.router = s.newRouter()

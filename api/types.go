@@ -61,15 +61,54 @@ type (
 	}
 
 	statusDoc struct {
-		Started    bool     `json:"started"`
-		Configured bool     `json:"configured"`
-		Pool       string   `json:"pool,omitempty"`
-		Outage     string   `json:"outage,omitempty"`
-		Blocked    string   `json:"blocked,omitempty"`
-		Frozen     string   `json:"frozen,omitempty"`
-		Orphans    int      `json:"orphans,omitempty"`
-		Foreign    int      `json:"foreign,omitempty"`
-		Notes      []string `json:"notes,omitempty"`
+		Started    bool         `json:"started"`
+		Configured bool         `json:"configured"`
+		Pool       string       `json:"pool,omitempty"`
+		Observed   string       `json:"observed,omitempty"`
+		Outage     string       `json:"outage,omitempty"`
+		Blocked    string       `json:"blocked,omitempty"`
+		Frozen     string       `json:"frozen,omitempty"`
+		Holding    []holdingDoc `json:"holding,omitempty"`
+		Orphans    int          `json:"orphans,omitempty"`
+		Foreign    int          `json:"foreign,omitempty"`
+		Notes      []string     `json:"notes,omitempty"`
+	}
+
+	holdingDoc struct {
+		Name   string `json:"name"`
+		Reason string `json:"reason"`
+		Lift   string `json:"lift"`
+	}
+
+	freezeDoc struct {
+		Frozen  bool      `json:"frozen"`
+		Manual  bool      `json:"manual"`
+		Since   string    `json:"since,omitempty"`
+		Reasons []string  `json:"reasons"`
+		Rails   []railDoc `json:"rails"`
+	}
+
+	railDoc struct {
+		Name    string `json:"name"`
+		Limit   int    `json:"limit"`
+		Value   int    `json:"value"`
+		Holding bool   `json:"holding"`
+		Reason  string `json:"reason"`
+		Lift    string `json:"lift"`
+	}
+
+	orphansDoc struct {
+		Orphans []orphanDoc `json:"orphans"`
+	}
+
+	orphanDoc struct {
+		VM        string `json:"vm"`
+		Name      string `json:"name"`
+		MachineID string `json:"machineId"`
+		State     string `json:"state"`
+		Created   string `json:"created,omitempty"`
+		Seen      string `json:"seen"`
+		Reason    string `json:"reason"`
 	}
 )
 
@@ -114,6 +153,37 @@ func sizeOf(s actors.Size) sizeDoc {
 		OutOfService:  s.Allocated - s.Active,
 		RequestedSize: s.Requested,
 	}
+}
+
+func healthOf(s actors.Status) statusDoc {
+	holding := make([]holdingDoc, len(s.Holding))
+	for i, rail := range s.Holding {
+		holding[i] = holdingDoc{rail.Name, rail.Reason, rail.Lift}
+	}
+	return statusDoc{
+		Started: s.Started, Configured: s.Configured, Pool: s.Pool, Observed: optionalTimestamp(s.Observed),
+		Outage: s.Outage, Blocked: s.Blocked, Frozen: s.Frozen, Holding: holding,
+		Orphans: s.Orphans, Foreign: s.Foreign, Notes: s.Notes,
+	}
+}
+
+func freezeOf(f actors.Freeze) freezeDoc {
+	rails := make([]railDoc, len(f.Rails))
+	for i, rail := range f.Rails {
+		rails[i] = railDoc(rail)
+	}
+	return freezeDoc{Frozen: f.Frozen, Manual: f.Manual, Since: optionalTimestamp(f.Since), Reasons: list(f.Reasons), Rails: rails}
+}
+
+func orphansOf(strays []actors.Stray) orphansDoc {
+	orphans := make([]orphanDoc, len(strays))
+	for i, s := range strays {
+		orphans[i] = orphanDoc{
+			VM: s.VM, Name: s.Name, MachineID: string(s.Machine), State: s.State,
+			Created: optionalTimestamp(s.Created), Seen: timestamp(s.Seen), Reason: s.Reason,
+		}
+	}
+	return orphansDoc{orphans}
 }
 
 // timestamp is the one form that the clients of all versions read: UTC, three digits, Z.

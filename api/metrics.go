@@ -1,0 +1,96 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/valyala/fasthttp"
+)
+
+// metrics count what is asked of the server. All series are made before the first request, so that counting one takes no lock and no
+// memory.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	// other is for requests that match no route.
+	other *traffic
+}
+
+// traffic is what is counted of one route. Answers to HEAD count as its GET's.
+type traffic struct {
+	// classes are the answers by the first digit of their status, duration the time from the first byte of a request that could be read
+	// to its answer.
+	classes  [6]prometheus.Counter
+	duration prometheus.Observer
+}
+
+// answered are the classes of status that the server gives.
+var answered = []int{2, 3, 4, 5}
+
+// durationBuckets in seconds reach from a read out of memory to the longest that an operation may take.
+var durationBuckets = []float64{.001, .005, .025, .1, .5, 2.5, 10, 60}
+
+func newMetrics(registry *prometheus.Registry) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vspherepool_http_requests_total",
+			Help: "Requests answered, by route and class of status (2xx to 5xx); method and route are \"other\" for what matches no route.",
+		}, []string{"method", "route", "code"}),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "vspherepool_http_request_duration_seconds",
+			Help:    "Time from a request being read to its answer.",
+			Buckets: durationBuckets,
+		}, []string{"method", "route"}),
+	}
+	m.other = m.traffic("other", "other")
+	for _, c := range []prometheus.Collector{m.requests, m.durations} {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("register metrics of requests: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) traffic(method, route string) *traffic {
+	t := &traffic{duration: m.durations.WithLabelValues(method, route)}
+	for _, class := range answered {
+		t.classes[class] = m.requests.WithLabelValues(method, route, fmt.Sprintf("%dxx", class))
+	}
+	return t
+}
+
+// count is the end of a request that could be read.
+func (m *metrics) count(r *fasthttp.RequestCtx, dur time.Duration) {
+	t, ok := r.UserValue(trafficKey).(*traffic)
+	if !ok {
+		t = m.other
+	}
+	t.answer(r.Response.StatusCode())
+	t.duration.Observe(dur.Seconds())
+}
+
+func (t *traffic) answer(status int) {
+	t.classes[status/100].Inc()
+}
+
+// getMetrics answers in Prometheus' text format, which every version of it and most others read.
+func (e *endpoints) getMetrics(_ context.Context, r *fasthttp.RequestCtx) error {
+	families, err := e.metrics.Gather()
+	if err != nil {
+		return fmt.Errorf("gather metrics: %w", err)
+	}
+	format := expfmt.NewFormat(expfmt.TypeTextPlain)
+	var body bytes.Buffer
+	encoder := expfmt.NewEncoder(&body, format)
+	for _, family := range families {
+		if err := encoder.Encode(family); err != nil {
+			return fmt.Errorf("encode metrics: %w", err)
+		}
+	}
+	r.SetContentType(string(format))
+	return compressed(r, body.Bytes())
+}
