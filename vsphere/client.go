@@ -22,6 +22,7 @@ type Client struct {
 	tasks  *poller
 	events *feed
 	hosts  *names
+	labels *labels
 }
 
 // Connect logs in to the vCenter and resolves the template for the pool. It changes nothing there but for the pool's folder, which it
@@ -54,8 +55,9 @@ func New(ctx context.Context, pool string, vc *vim25.Client, t Template) (*Clien
 func assemble(ctx context.Context, pool string, vc *vim25.Client, login func(context.Context) error) *Client {
 	s := newSession(ctx, vc.RoundTripper, login)
 	own := *vc
-	own.RoundTripper = s
-	c := &Client{pool: pool, vim: &own, session: s, hosts: newNames()}
+	named := newLabels()
+	own.RoundTripper = labelling{s, named}
+	c := &Client{pool: pool, vim: &own, session: s, hosts: newNames(), labels: named}
 	c.tasks = newPoller(s.life, c.retrieve)
 	c.events = newFeed(c.vim)
 	return c

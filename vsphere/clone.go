@@ -38,7 +38,7 @@ func (c *Client) Clone(ctx context.Context, order CloneOrder) (Task, error) {
 func (c *Client) Await(ctx context.Context, t Task) (Cloned, error) {
 	info, err := c.tasks.await(ctx, t)
 	if err != nil {
-		return Cloned{}, ended(wrap("clone vm", "by "+string(t), err))
+		return Cloned{}, ended(wrap("clone vm", "by "+string(t), c.labels.on(err)))
 	}
 	made := moid(info.Result)
 	if made == "" {

@@ -1,172 +1,189 @@
 package vsphere
 
 import (
-	"cmp"
 	"errors"
 	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// Kind classifies what a vSphere call failed of, so that nobody else has to know SOAP faults.
-type Kind int
+// treatment is what a fault type means: its kind, and what a person does about it.
+type treatment struct {
+	kind   Kind
+	remedy string
+	// vague faults say less than the faults that caused them: where those agree on a kind, it counts instead.
+	vague bool
+}
 
-// The kinds. A caller that meets an unknown one treats it as Unknown.
+// What several rows advise.
 const (
-	// Unknown is any fault without a row of its own.
-	Unknown Kind = iota
-	// Unreachable: no answer that counts: connection refused or lost, 5xx, time-out, no session. The call may have had its effect.
-	Unreachable
-	// BadLogin: vCenter refused user and password.
-	BadLogin
-	// Forbidden: a privilege is missing.
-	Forbidden
-	// NotFound: the object does not exist, or not any more.
-	NotFound
-	// NameTaken: the folder has a VM of that name.
-	NameTaken
-	// NotOurs: the VM does not carry our mark with its own uuid, so it must not be touched.
-	NotOurs
-	// Busy: another task holds the object; worth a retry.
-	Busy
-	// Conflict: somebody changed the object in between; re-read and retry.
-	Conflict
-	// WrongState: the object's power or other state does not allow the call.
-	WrongState
-	// Capacity: no host or pool can take the machine now.
-	Capacity
-	// Storage: a datastore is full or not accessible.
-	Storage
-	// Misconfigured: the provisioning template or the connection asks for something that cannot be.
-	Misconfigured
-	// Cancelled: the task was cancelled.
-	Cancelled
+	waitsForTask  = "it is tried again until the other task has ended"
+	waitsForLock  = "it is tried again; see what holds it in vCenter: backups and migrations do"
+	waitsForHost  = "it is tried again until the host is back or HA has restarted its machines; see the host in vCenter"
+	needsRoom     = "free resources in the cluster or resource pool, or add hosts; launches go on by themselves"
+	needsSpace    = "free space there, or name more datastores; another one is tried first, if there is one"
+	needsStorage  = "see the datastore and its paths in vCenter; nothing is replaced meanwhile"
+	needsLicence  = "see the licences in vCenter"
+	needsSetting  = "change the provisioning template of the configuration, or the VM template"
+	needsSnapshot = "take the template's snapshot anew, or name another one"
+	tooManyRemedy = "vCenter is overloaded or has too many sessions; it is asked less often for a while"
 )
 
-// Error is a failed vSphere call.
-type Error struct {
-	// Op says what was being done: "clone vm".
-	Op string
-	// Object names what it was done to: a name, path or reference.
-	Object string
-	Kind   Kind
-	// Fault is the SOAP fault's type, for example "NoPermission"; empty when there was none.
-	Fault string
-	// Hint tells a person what to do about it; may be empty.
-	Hint string
-	// Err is the cause, for the log.
-	Err error
-}
+// treatments is the one place where SOAP faults become kinds and advice. A fault without a row takes the row of the nearest fault type
+// that it extends, so that a family needs one row, and its odd members one each. What the pool does about a kind is in actors.
+var treatments = map[string]treatment{
+	fault[types.NotAuthenticated]():    {kind: Unreachable}, // extends NoPermission, but a lost session is not a lost privilege
+	fault[types.InvalidLogin]():        {kind: BadLogin, remedy: "set the right username and password; it is tried again in some minutes"},
+	fault[types.NoClientCertificate](): {kind: BadLogin, remedy: "vCenter wants a login by certificate, which is not supported"},
+	fault[types.PasswordExpired]():     {kind: BadLogin, remedy: "renew the account's password"},
+	fault[types.SecurityError]():       {kind: Forbidden},
 
-// Error is "clone vm web-1: cause (NoPermission): hint".
-func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Op)
-	if e.Object != "" {
-		b.WriteString(" " + e.Object)
-	}
-	if e.Err != nil {
-		b.WriteString(": " + e.Err.Error())
-	}
-	if e.Fault != "" && !strings.Contains(b.String(), e.Fault) {
-		b.WriteString(" (" + e.Fault + ")")
-	}
-	if e.Hint != "" {
-		b.WriteString(": " + e.Hint)
-	}
-	return b.String()
-}
+	fault[types.NotFound]():              {kind: NotFound},
+	fault[types.ManagedObjectNotFound](): {kind: NotFound, remedy: "it was deleted, moved to another vCenter or not completely created"},
+	fault[types.DuplicateName]():         {kind: NameTaken, remedy: "another name is chosen"},
+	fault[types.AlreadyExists]():         {kind: NameTaken, remedy: "another name is chosen"},
+	fault[types.FileAlreadyExists]():     {kind: Leftover, remedy: "another name is chosen; delete what a clone that failed left there"},
 
-// Unwrap gives the cause.
-func (e *Error) Unwrap() error { return e.Err }
+	fault[types.TaskInProgress]():                {kind: Busy, remedy: waitsForTask},
+	fault[types.ResourceInUse]():                 {kind: Busy, remedy: waitsForTask},
+	fault[types.VAppOperationInProgress]():       {kind: Busy, remedy: waitsForTask},
+	fault[types.ToolsInstallationInProgress]():   {kind: Busy, remedy: waitsForTask},
+	fault[types.MethodDisabled]():                {kind: Locked, remedy: waitsForLock}, // only who disabled it may enable it (vic #5219)
+	fault[types.RestrictedByAdministrator]():     {kind: Locked, remedy: waitsForLock},
+	fault[types.FileLocked]():                    {kind: Locked, remedy: waitsForLock},
+	fault[types.QuestionPending]():               {kind: Locked, remedy: "answer the VM's question in vCenter"},
+	fault[types.LimitExceeded]():                 {kind: TooMany, remedy: tooManyRemedy},
+	fault[types.TooManyConcurrentNativeClones](): {kind: TooMany, remedy: tooManyRemedy},
+	fault[types.ConcurrentAccess]():              {kind: Conflict, remedy: "it is read and tried again"},
+	fault[types.InvalidState]():                  {kind: WrongState, vague: true},
+	fault[types.ToolsUnavailable]():              {kind: WrongState},
 
-// KindOf is the kind of the first [Error] in err's chain, Unknown without one.
-func KindOf(err error) Kind {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return e.Kind
-	}
-	return Unknown
-}
+	fault[types.InsufficientResourcesFault](): {kind: Capacity, remedy: needsRoom},
+	fault[types.InsufficientFailoverResourcesFault](): {
+		kind: Capacity, remedy: "HA's admission control keeps the rest for failovers: add hosts, or relax it; launches go on by themselves",
+	},
+	fault[types.InvalidHostState]():             {kind: Capacity, remedy: needsRoom},
+	fault[types.NoActiveHostInCluster]():        {kind: Capacity, remedy: needsRoom},
+	fault[types.NoCompatibleHost]():             {kind: Capacity, remedy: needsRoom, vague: true},
+	fault[types.NoCompatibleHardAffinityHost](): {kind: Capacity, remedy: needsRoom},
+	fault[types.NoCompatibleSoftAffinityHost](): {kind: Capacity, remedy: needsRoom},
+	fault[types.ResourceNotAvailable]():         {kind: Capacity, remedy: "free some of it, or add more; launches go on by themselves"},
+	fault[types.HostCommunication]():            {kind: HostDown, remedy: waitsForHost},
+	fault[types.HostConnectFault]():             {kind: HostDown, remedy: waitsForHost},
+	fault[types.NotEnoughLicenses]():            {kind: Licence, remedy: needsLicence},
+	fault[types.InvalidLicense]():               {kind: Licence, remedy: needsLicence},
+	fault[types.LicenseServerUnavailable]():     {kind: Licence, remedy: needsLicence},
 
-// kinds is the one place where SOAP faults become kinds. A fault without a row takes the row of the nearest fault type that it
-// extends, so that a family needs one row, and its odd members one each.
-var kinds = map[string]Kind{
-	fault[types.NotAuthenticated]():  Unreachable, // extends NoPermission, but a lost session is not a lost privilege
-	fault[types.Timedout]():          Unreachable,
-	fault[types.InvalidLogin]():      BadLogin,
-	fault[types.SecurityError]():     Forbidden,
-	fault[types.NotFound]():          NotFound,
-	fault[types.DuplicateName]():     NameTaken,
-	fault[types.AlreadyExists]():     NameTaken,
-	fault[types.FileAlreadyExists](): NameTaken, // left over from a clone that failed: another name helps
+	fault[types.InsufficientStorageSpace]():   {kind: Storage, remedy: needsSpace},
+	fault[types.InsufficientStorageIops]():    {kind: Storage, remedy: needsSpace},
+	fault[types.NoDiskSpace]():                {kind: Storage, remedy: needsSpace},
+	fault[types.NoCompatibleDatastore]():      {kind: Storage, remedy: needsSpace},
+	fault[types.InvalidDatastoreState]():      {kind: Storage, remedy: "end the datastore's maintenance, or name another one"},
+	fault[types.InvalidDatastore]():           {kind: Storage, remedy: "see that the hosts of the resource pool have the datastore"},
+	fault[types.FileFault]():                  {kind: Storage, remedy: "see the datastore in vCenter", vague: true},
+	fault[types.GenericVmConfigFault]():       {kind: Storage, remedy: "if a datastore is full, free space there", vague: true}, // bosh
+	fault[types.InaccessibleDatastore]():      {kind: Inaccessible, remedy: needsStorage},
+	fault[types.DatastoreNotWritableOnHost](): {kind: Inaccessible, remedy: needsStorage},
+	fault[types.CannotAccessFile]():           {kind: Inaccessible, remedy: needsStorage},
+	fault[types.NetworkCopyFault]():           {kind: Inaccessible, remedy: needsStorage},
+	fault[types.CannotAccessVmComponent]():    {kind: Inaccessible, remedy: needsStorage, vague: true},
 
-	fault[types.ManagedObjectNotFound]():     NotFound,
-	fault[types.TaskInProgress]():            Busy,
-	fault[types.MethodDisabled]():            Busy, // backup products disable methods while they read a VM
-	fault[types.RestrictedByAdministrator](): Busy,
-	fault[types.ResourceInUse]():             Busy,
-	fault[types.FileLocked]():                Busy,
-	fault[types.LimitExceeded]():             Busy,
-	fault[types.HostCommunication]():         Busy, // HA or the host's return cures it
-	fault[types.HostConnectFault]():          Busy,
-	fault[types.ConcurrentAccess]():          Conflict,
+	fault[types.InvalidArgument]():            {kind: Misconfigured, remedy: needsSetting},
+	fault[types.NumVirtualCpusExceedsLimit](): {kind: Misconfigured, remedy: needsSetting}, // no host ever has so many, unlike its family
+	fault[types.InvalidProperty]():            {kind: Misconfigured, remedy: "this vCenter is too old for it"},
+	fault[types.InvalidRequest]():             {kind: Misconfigured, remedy: "this vCenter is too old for it"},
+	fault[types.InvalidName]():                {kind: Misconfigured, remedy: "change nameTemplate"},
+	fault[types.InvalidFolder]():              {kind: Misconfigured, remedy: needsSetting},
+	fault[types.NotSupported]():               {kind: Misconfigured, remedy: needsSetting},
+	fault[types.VmConfigFault]():              {kind: Misconfigured, remedy: needsSetting, vague: true},
+	fault[types.CannotAccessNetwork]():        {kind: Misconfigured, remedy: "see that the hosts of the resource pool have the network"},
+	fault[types.VAppConfigFault]():            {kind: Misconfigured, remedy: needsSetting},
+	fault[types.SnapshotFault]():              {kind: Misconfigured, remedy: needsSnapshot},
+	fault[types.InvalidSnapshotFormat]():      {kind: Misconfigured, remedy: needsSnapshot},
+	fault[types.MigrationFault]():             {kind: Misconfigured, remedy: needsSetting, vague: true},
+	fault[types.CustomizationFault]():         {kind: Misconfigured, remedy: "change the customization specification, or the guest"},
 
-	fault[types.InvalidState]():     WrongState,
-	fault[types.ToolsUnavailable](): WrongState,
-
-	fault[types.InsufficientResourcesFault](): Capacity,
-	fault[types.InvalidHostState]():           Capacity,
-	fault[types.NoActiveHostInCluster]():      Capacity,
-	fault[types.NoCompatibleHost]():           Capacity,
-	fault[types.NotEnoughLicenses]():          Capacity,
-
-	fault[types.InsufficientStorageSpace](): Storage,
-	fault[types.InsufficientStorageIops]():  Storage,
-	fault[types.InvalidDatastoreState]():    Storage,
-	fault[types.InvalidDatastore]():         Storage,
-	fault[types.FileFault]():                Storage,
-	fault[types.GenericVmConfigFault]():     Storage, // what a power-on on a full datastore ends with
-
-	fault[types.InvalidArgument]():            Misconfigured,
-	fault[types.NumVirtualCpusExceedsLimit](): Misconfigured, // no host ever has that many, unlike its family
-	fault[types.InvalidProperty]():            Misconfigured,
-	fault[types.InvalidRequest]():             Misconfigured,
-	fault[types.InvalidName]():                Misconfigured,
-	fault[types.InvalidFolder]():              Misconfigured,
-	fault[types.NotSupported]():               Misconfigured,
-	fault[types.VmConfigFault]():              Misconfigured,
-	fault[types.VAppConfigFault]():            Misconfigured,
-	fault[types.SnapshotFault]():              Misconfigured,
-	fault[types.MigrationFault]():             Misconfigured,
-	fault[types.CustomizationFault]():         Misconfigured,
-
-	fault[types.RequestCanceled](): Cancelled,
+	fault[types.Timedout]():        {kind: Cancelled, remedy: "vCenter took too long over it; it is looked at and tried again"},
+	fault[types.RequestCanceled](): {kind: Cancelled, remedy: "somebody cancelled it; it is looked at and tried again"},
+	fault[types.SystemError]():     {kind: Unknown, remedy: "vCenter's own logs say more", vague: true},
 }
 
 // fault is the name of a fault type, spelled so that the compiler checks it.
 func fault[F any]() string { return reflect.TypeFor[F]().Name() }
 
-// wrap makes err an [Error] of the given operation; nil stays nil, and an Error stays what it is. What carries no SOAP fault never
-// got an answer that counts: the network, HTTP, a time limit or the caller's context ended the call.
-func wrap(op, object string, err error) error {
-	if err == nil {
-		return nil
+// treatmentOf is the row of the fault or of the nearest one that it extends; without any, all depends on its causes.
+func treatmentOf(f types.BaseMethodFault) treatment {
+	for _, name := range lineage(f) {
+		if t, known := treatments[name]; known {
+			return t
+		}
 	}
-	if known, ok := errors.AsType[*Error](err); ok {
-		named := *known
-		named.Op, named.Object = cmp.Or(known.Op, op), cmp.Or(known.Object, object)
-		return &named
+	return treatment{vague: true}
+}
+
+// kindOf is the kind of a fault, or of what caused it where that says more.
+func kindOf(f types.BaseMethodFault) Kind { return kindWithin(f, deepest) }
+
+func kindWithin(f types.BaseMethodFault, depth int) Kind {
+	t := treatmentOf(f)
+	if !t.vague || depth == 0 {
+		return t.kind
 	}
-	e := &Error{Op: op, Object: object, Kind: Unreachable, Hint: distrust(err), Err: err}
-	if f := faultOf(err); f != nil {
-		e.Kind, e.Fault, e.Hint = kindOf(f), nameOf(f), hint(f)
-	} else if soap.IsSoapFault(err) {
-		e.Kind = Unknown
+	agreed := Unknown
+	for _, cause := range causes(f) {
+		kind := kindWithin(cause, depth-1)
+		if agreed != Unknown && kind != Unknown && kind != agreed {
+			return t.kind
+		}
+		if kind != Unknown {
+			agreed = kind
+		}
 	}
-	return e
+	if agreed != Unknown {
+		return agreed
+	}
+	return t.kind
+}
+
+// causes are the faults within a fault: its cause, and those in fields of its own, as NoCompatibleHost has one for each host.
+func causes(f types.BaseMethodFault) []types.BaseMethodFault {
+	var nested []types.LocalizedMethodFault
+	if cause := f.GetMethodFault().FaultCause; cause != nil {
+		nested = append(nested, *cause)
+	}
+	v := reflect.Indirect(reflect.ValueOf(f))
+	for _, v := range v.Fields() {
+		switch field := v.Interface().(type) {
+		case types.LocalizedMethodFault:
+			nested = append(nested, field)
+		case []types.LocalizedMethodFault:
+			nested = append(nested, field...)
+		}
+	}
+	var out []types.BaseMethodFault
+	for _, n := range nested {
+		if n.Fault != nil {
+			out = append(out, n.Fault)
+		}
+	}
+	return out
+}
+
+// remedy is the advice for a fault. Where a cause decides the kind, the advice is the cause's too.
+func remedy(f types.BaseMethodFault) string {
+	t := treatmentOf(f)
+	kind := kindOf(f)
+	if kind == t.kind {
+		return t.remedy
+	}
+	for _, cause := range causes(f) {
+		if kindOf(cause) == kind {
+			return remedy(cause)
+		}
+	}
+	return t.remedy
 }
 
 // faultOf is the SOAP fault in err's chain, of a call or of a task; nil without one.
@@ -189,19 +206,6 @@ func isFault(err error, name string) bool {
 		return false
 	}
 	return slices.Contains(lineage(f), name)
-}
-
-// kindOf looks the fault up in the table, then, if its whole family has no row, its cause.
-func kindOf(f types.BaseMethodFault) Kind {
-	for _, name := range lineage(f) {
-		if kind, ok := kinds[name]; ok {
-			return kind
-		}
-	}
-	if cause := f.GetMethodFault().FaultCause; cause != nil && cause.Fault != nil {
-		return kindOf(cause.Fault)
-	}
-	return Unknown
 }
 
 // lineage names the fault's type and those it extends, nearest first. govmomi models inheritance by embedding the parent, and

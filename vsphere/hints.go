@@ -4,16 +4,24 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
+	"strings"
 
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// hint tells a person what the fault's own fields say about the way out.
-func hint(f types.BaseMethodFault) string {
+// hint tells a person what the fault's own fields say, and the way out.
+func hint(f types.BaseMethodFault, names *labels) string {
+	return phrases("; ", particulars(f, names), remedy(f))
+}
+
+// particulars are what the fields of a fault say: which object, which property, who.
+func particulars(f types.BaseMethodFault, names *labels) string {
 	switch f := f.(type) {
 	case *types.NoPermission:
-		return missingPrivilege(f)
+		return missingPrivileges(f, names)
+	case *types.ManagedObjectNotFound:
+		return "there is no " + names.of(f.Obj)
 	case *types.InvalidArgument:
 		return property(f.InvalidProperty)
 	case *types.InvalidProperty:
@@ -22,24 +30,63 @@ func hint(f types.BaseMethodFault) string {
 		return property(f.GetInvalidVmConfig().Property)
 	case *types.NoCompatibleHost:
 		return firstMessage(f.Error)
+	case *types.TaskInProgress:
+		return "task " + f.Task.Value + " is at work on it"
+	}
+	return words(f)
+}
+
+// words are the fields that hold a text or a name.
+func words(f types.BaseMethodFault) string {
+	switch f := f.(type) {
+	case *types.GenericVmConfigFault:
+		return f.Reason
+	case *types.SystemError:
+		return f.Reason
+	case *types.MethodDisabled:
+		return after("the method was disabled by ", f.Source)
+	case *types.RestrictedByAdministrator:
+		return f.Details
+	case *types.QuestionPending:
+		return after("it asks: ", f.Text)
+	case *types.NoDiskSpace:
+		return after("the full datastore is ", f.Datastore)
+	case types.BaseInvalidDatastore:
+		return after("the datastore is ", f.GetInvalidDatastore().Name)
+	case types.BaseFileFault:
+		return after("the file is ", f.GetFileFault().File)
+	case *types.ResourceNotAvailable:
+		return after("exhausted: ", strings.Join([]string{f.ContainerType, f.ContainerName, f.Type}, " "))
 	}
 	return ""
 }
 
-func missingPrivilege(f *types.NoPermission) string {
-	object := "an object of the call"
-	if f.Object != nil {
-		object = f.Object.String()
-	}
-	return "grant the privilege " + cmp.Or(f.PrivilegeId, "that the call needs") + " on " + object
-}
-
-func property(name string) string {
-	if name == "" {
+func after(lead, text string) string {
+	if text = strings.TrimSpace(text); text == "" {
 		return ""
 	}
-	return "vCenter does not accept " + name
+	return lead + text
 }
+
+// missingPrivileges names every privilege that the fault does, with its object; before vCenter 7.0.3.2 that was only one.
+func missingPrivileges(f *types.NoPermission, names *labels) string {
+	var wants []string
+	for _, missing := range f.MissingPrivileges {
+		if len(missing.PrivilegeIds) > 0 {
+			wants = append(wants, strings.Join(missing.PrivilegeIds, " and ")+" on "+names.of(missing.Entity))
+		}
+	}
+	if len(wants) == 0 {
+		object := "an object of the call"
+		if f.Object != nil {
+			object = names.of(*f.Object)
+		}
+		wants = []string{cmp.Or(f.PrivilegeId, "that the call needs") + " on " + object}
+	}
+	return "grant the privilege " + strings.Join(wants, ", and ")
+}
+
+func property(name string) string { return after("vCenter does not accept ", name) }
 
 func firstMessage(reasons []types.LocalizedMethodFault) string {
 	for _, reason := range reasons {

@@ -12,6 +12,7 @@ import (
 // older evidence, and never by name.
 func (c *Client) prove(ctx context.Context, o Ownership) (VM, error) {
 	vm, err := c.glance(ctx, o.Ref)
+	c.labels.add(vmRef(o.Ref), vm.Name)
 	switch {
 	case err != nil:
 		return vm, err

@@ -19,6 +19,14 @@ const notations = "use an inventory path such as /DC0/vm/web or a managed object
 // reference resolves what a configuration calls an object by: an inventory path ("/DC0/vm/web"), a managed object id ("vm-42") or the
 // same with its type ("VirtualMachine:vm-42"). kinds are the accepted types. NotFound: there is none.
 func (c *Client) reference(ctx context.Context, text string, kinds ...string) (types.ManagedObjectReference, error) {
+	ref, err := c.dereference(ctx, text, kinds)
+	if err == nil {
+		c.labels.add(ref, text)
+	}
+	return ref, err
+}
+
+func (c *Client) dereference(ctx context.Context, text string, kinds []string) (types.ManagedObjectReference, error) {
 	if strings.Contains(text, "/") {
 		return c.byPath(ctx, text, kinds)
 	}
@@ -81,7 +89,11 @@ func setting(name string, err error) error {
 	if !errors.As(err, &e) || e.Kind != NotFound {
 		return err
 	}
-	return &Error{Op: "resolve " + name, Object: e.Object, Kind: Misconfigured, Fault: e.Fault, Err: e.Err, Hint: cmp.Or(e.Hint, notations)}
+	advice := cmp.Or(e.Hint, notations)
+	if e.Fault != "" {
+		advice = notations // vCenter knows no such id; that it may have been deleted is the lesser of the two reasons
+	}
+	return &Error{Op: "resolve " + name, Object: e.Object, Kind: Misconfigured, Fault: e.Fault, Err: e.Err, Hint: advice}
 }
 
 // folder resolves the pool's folder and creates it if nothing but itself is missing.
@@ -93,6 +105,7 @@ func (c *Client) folder(ctx context.Context, text string) (types.ManagedObjectRe
 	if err != nil {
 		return ref, setting("folder", err)
 	}
+	c.labels.add(ref, text)
 	return ref, c.holdsMachines(ctx, ref, text)
 }
 

@@ -60,7 +60,7 @@ func (c *Client) do(ctx context.Context, start func(context.Context) (*object.Ta
 		return err
 	}
 	_, err = c.tasks.await(ctx, Task(t.Reference().Value))
-	return err
+	return c.labels.on(err)
 }
 
 // await returns when the task has ended, the context has, or the client is closed. A failed task is an error.
@@ -242,7 +242,7 @@ func over(s types.TaskInfoState) bool {
 
 func outcome(info types.TaskInfo) verdict {
 	if info.State == types.TaskInfoStateError && info.Error != nil {
-		return verdict{info: info, err: task.Error{LocalizedMethodFault: info.Error, Description: info.Description}}
+		return verdict{info: info, err: taskFault{task.Error{LocalizedMethodFault: info.Error, Description: info.Description}, Task(info.Key)}}
 	}
 	return verdict{info: info}
 }
