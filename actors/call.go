@@ -16,6 +16,8 @@ const (
 	detachCall
 	serviceCall
 	membershipCall
+	// signCall has a VM's mark signed anew, by the supervisor's own wish.
+	signCall
 )
 
 // call is a caller's request concerning one machine, on its way through the supervisor and the machine.
@@ -45,13 +47,18 @@ func (c call) status(s vsphere.Status) vsphere.Status {
 		}
 	case membershipCall:
 		s.Active, s.Evictable = c.membership.Active, c.membership.Evictable
-	case terminateCall, detachCall:
+	case terminateCall, detachCall, signCall:
 	}
 	return s
 }
 
 // leaves says that the machine is no member any more after the call.
 func (c call) leaves() bool { return c.kind == terminateCall || c.kind == detachCall }
+
+// idle says that there is nothing to write to the machine's VM.
+func (c call) idle(r record) bool {
+	return !c.leaves() && c.kind != signCall && c.status(r.Status) == r.Status
+}
 
 // admit says why the call cannot be done to a machine with this record; nil: it can.
 func (c call) admit(r record) error {
@@ -78,10 +85,14 @@ func notMember(id vsphere.MachineID) error {
 }
 
 // change is what the call's vSphere step writes.
-func (c call) change(r record, pool string) vsphere.Change {
+func (c call) change(r record, s settings) vsphere.Change {
+	mark := vsphere.Mark{Pool: s.Pool, Machine: r.ID, UUID: r.uuid(), Writer: s.Writer}
 	switch c.kind {
 	case terminateCall:
-		return vsphere.Change{Mark: &vsphere.Mark{Pool: pool, Machine: r.ID, UUID: r.uuid(), Retiring: true}}
+		mark.Retiring = true
+		return vsphere.Change{Mark: &mark}
+	case signCall:
+		return vsphere.Change{Mark: &mark}
 	case detachCall:
 		return vsphere.Change{Unmark: true}
 	default:

@@ -27,6 +27,8 @@ type Config struct {
 	Retention vsphere.Duration `json:"retention"`
 	// Limits bound what is in flight.
 	Limits Limits `json:"limits"`
+	// Rails keep the pool from doing harm by itself; what is asked for by name is only rated by them, never refused.
+	Rails Rails `json:"rails"`
 	// Alerts is accepted in the shape of elastisys' documents and kept with the document; nothing is sent.
 	Alerts map[string]any `json:"alerts,omitempty"`
 }
@@ -78,10 +80,32 @@ type PoolUpdate struct {
 
 // Limits bound what is in flight.
 type Limits struct {
-	// Creates, PowerOps and Deletes are the most operations of their kind at a time; they do not count against each other.
+	// Creates, PowerOps and Deletes are the most operations of their kind at a time; they do not count against each other. Creates goes
+	// down by itself while vCenter lets clones wait or refuses them, and up again.
 	Creates  int `json:"creates"`
 	PowerOps int `json:"powerOps"`
 	Deletes  int `json:"deletes"`
 	// Ceiling bounds all live VMs of the pool, leaving and failed ones included; 0 is none.
 	Ceiling int `json:"ceiling"`
+}
+
+// Rails bound what the pool does by itself.
+type Rails struct {
+	// Replacements is how many machines may be replaced at a time, in percent of the desired size, and always one.
+	Replacements int `json:"replacements"`
+	// Churn is how many replacements may be begun in an hour; 0 is twice the desired size and ten.
+	Churn int `json:"churn"`
+	// FreezeShare and FreezeMembers say when nothing is replaced: so many percent of the members, and at least so many of them, are
+	// unreachable or have failed together, within FreezeWindow.
+	FreezeShare   int `json:"freezeShare"`
+	FreezeMembers int `json:"freezeMembers"`
+	// FreezeWindow is how long a failure counts; a freeze by failures ends by itself that long after the last of them.
+	FreezeWindow vsphere.Duration `json:"freezeWindow"`
+	// SettlingTime is how long nothing is started or stopped after an outage.
+	SettlingTime vsphere.Duration `json:"settlingTime"`
+	// ShrinkShare is the part of the members, in percent, that a listing may lack before it has to be confirmed by two more.
+	ShrinkShare int `json:"shrinkShare"`
+	// RetireOrphans has VMs removed that carry the pool's mark without being members, once they are older than OrphanAge.
+	RetireOrphans bool             `json:"retireOrphans"`
+	OrphanAge     vsphere.Duration `json:"orphanAge"`
 }

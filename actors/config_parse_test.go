@@ -71,6 +71,10 @@ func TestParseConfigDefaults(t *testing.T) {
 		PoolUpdate: PoolUpdate{UpdateInterval: duration(time.Minute)},
 		Retention:  duration(10 * time.Minute),
 		Limits:     Limits{Creates: 8, PowerOps: 50, Deletes: 8},
+		Rails: Rails{
+			Replacements: 10, FreezeShare: 20, FreezeMembers: 3, FreezeWindow: vsphere.Duration(2 * time.Minute),
+			SettlingTime: vsphere.Duration(5 * time.Second), ShrinkShare: 30, OrphanAge: vsphere.Duration(time.Hour),
+		},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -66,6 +66,15 @@ var configKeys = []configKey{
 	{path: "limits.powerOps", byDefault: 50, rules: []rule{atLeast(1)}},
 	{path: "limits.deletes", byDefault: 8, rules: []rule{atLeast(1)}},
 	{path: "limits.ceiling", byDefault: 0, rules: []rule{atLeast(0)}},
+	{path: "rails.replacements", byDefault: 10, rules: []rule{between(1, 100)}},
+	{path: "rails.churn", byDefault: 0, rules: []rule{atLeast(0)}},
+	{path: "rails.freezeShare", byDefault: 20, rules: []rule{between(1, 100)}},
+	{path: "rails.freezeMembers", byDefault: 3, rules: []rule{atLeast(1)}},
+	{path: "rails.freezeWindow", byDefault: "2m", rules: []rule{positive}},
+	{path: "rails.settlingTime", byDefault: "5s", rules: []rule{notNegative}},
+	{path: "rails.shrinkShare", byDefault: 30, rules: []rule{between(1, 100)}},
+	{path: "rails.retireOrphans", byDefault: false},
+	{path: "rails.orphanAge", byDefault: "1h", rules: []rule{positive}},
 }
 
 func defaults() map[string]json.RawMessage {

@@ -1,6 +1,10 @@
 package actors
 
-import "vspherepool/vsphere"
+import (
+	"time"
+
+	"vspherepool/vsphere"
+)
 
 // Journal is the pool's durable memory. One process has it open at a time.
 type Journal interface {
@@ -32,8 +36,21 @@ type PoolRecord struct {
 	Rebuilt bool `json:"rebuilt"`
 	// Unread are the VMs in the pool's folder that vCenter could not tell about when the members were looked for.
 	Unread []vsphere.Ref `json:"unread,omitempty"`
+	// Writer signs the marks: the id of this journal, and its epoch, which is higher than that of any writer whose members it has taken over.
+	Writer vsphere.Writer `json:"writer,omitzero"`
+	// Owed are the machines that were lost and not replaced yet, Churn the memory of replacements.
+	Owed  int   `json:"owed,omitempty"`
+	Churn churn `json:"churn,omitzero"`
+	// Still, if set, is the order to begin nothing.
+	Still *standstill `json:"still,omitempty"`
 	// VCenter is the instance UUID of the vCenter that the machines live in.
 	VCenter string `json:"vcenter,omitempty"`
+}
+
+// standstill is an order to begin nothing, until it is taken back.
+type standstill struct {
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since"`
 }
 
 // Change is one entry of a write: exactly one field is set.

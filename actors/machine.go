@@ -161,7 +161,7 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	if to == requested {
 		m.rename()
 	}
-	if to == cloning {
+	if to == cloning && m.provider != nil {
 		m.rec.Source = m.provider.Site().Source
 	}
 	m.logTransition(from, o)
@@ -173,7 +173,9 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	m.enterPhase(ctx)
 	m.retryLater(ctx, from)
 	m.save(ctx)
-	m.publish(ctx, verdictOf(transition{from, o.on, to}, o, m.rec.Error))
+	verdict := verdictOf(transition{from, o.on, to}, o, m.rec.Error)
+	verdict.cloned, verdict.queued = o.on == cloneDone, o.queued
+	m.publish(ctx, verdict)
 	return true
 }
 

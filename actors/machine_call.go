@@ -51,12 +51,12 @@ func (m *machineActor) refuse(c call) error {
 // beginCall does the request's vSphere step; before there is a VM there is none to do.
 func (m *machineActor) beginCall(ctx actor.Context, c call) {
 	m.calls.current = c
-	if m.rec.Ref == "" || (!c.leaves() && c.status(m.rec.Status) == m.rec.Status) {
+	if m.rec.Ref == "" || c.idle(m.rec) {
 		m.callEnded(ctx, outcome{})
 		return
 	}
 	m.calls.running = true
-	change := c.change(m.rec, m.settings.Pool)
+	change := c.change(m.rec, m.settings)
 	m.start(ctx, operation{
 		timeout: time.Until(c.until),
 		run: func(j job, opCtx context.Context) outcome {

@@ -135,6 +135,16 @@ type (
 		rec record
 		err error
 	}
+	// examined is the end of an examination of vCenter, orphanSeen of a closer look at an orphan.
+	examined struct {
+		provider Provider
+		findings []vsphere.Finding
+		err      error
+	}
+	orphanSeen struct {
+		vms []vsphere.VM
+		err error
+	}
 	surveyed struct {
 		provider Provider
 		vms      []vsphere.VM
@@ -160,6 +170,8 @@ func (prepared) supervisorFact()       {}
 func (found) supervisorFact()          {}
 func (marked) supervisorFact()         {}
 func (surveyed) supervisorFact()       {}
+func (examined) supervisorFact()       {}
+func (orphanSeen) supervisorFact()     {}
 func (reconcile) supervisorFact()      {}
 func (reconnect) supervisorFact()      {}
 func (wake) supervisorFact()           {}
@@ -170,6 +182,9 @@ type launchOutcome struct {
 	verdict verdict
 	cause   vsphere.Kind
 	message string
+	// cloned says that a clone is done, queued how long vCenter let it wait.
+	cloned bool
+	queued time.Duration
 }
 
 type verdict int

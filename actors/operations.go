@@ -73,7 +73,7 @@ func (j job) clone(ctx context.Context) outcome {
 	if j.provider.Site().Source != j.rec.Source { // the configuration changed since the record was written
 		return outcome{on: clonePostponed}
 	}
-	task, err := j.provider.Clone(ctx, vsphere.CloneOrder{ID: j.rec.ID, Name: j.rec.Name, Status: j.rec.Status})
+	task, err := j.provider.Clone(ctx, vsphere.CloneOrder{ID: j.rec.ID, Name: j.rec.Name, Status: j.rec.Status, Writer: j.settings.Writer})
 	switch {
 	case err == nil:
 		return outcome{on: cloneAccepted, task: task}
@@ -158,7 +158,7 @@ func (j job) verify(ctx context.Context) outcome {
 
 // claim marks a clone of ours to which vCenter gave another instance UUID than it was ordered with.
 func (j job) claim(ctx context.Context, vm vsphere.VM) error {
-	mark := vsphere.Mark{Pool: j.settings.Pool, Machine: j.rec.ID, UUID: vm.InstanceUUID}
+	mark := vsphere.Mark{Pool: j.settings.Pool, Machine: j.rec.ID, UUID: vm.InstanceUUID, Writer: j.settings.Writer}
 	return j.provider.Claim(ctx, vm.Ref, vsphere.Change{Mark: &mark, Status: &j.rec.Status})
 }
 

@@ -18,6 +18,9 @@ type member struct {
 	leaving bool
 	// notBefore is when a failed step may be tried again.
 	notBefore time.Time
+	// unknown says that vCenter could not tell about the VM when it was last looked at; condoned that somebody has thawed the pool
+	// although he knew.
+	unknown, condoned bool
 }
 
 // planInput is all that a plan depends on: equal inputs give equal plans.
@@ -27,10 +30,19 @@ type planInput struct {
 	// members are only read.
 	members []*member
 	limits  Limits
+	rails   Rails
 	policy  string
 	breaker breaker
+	rate    rate
+	churn   churn
+	// owed are the missing machines that were lost without anybody having asked for it; they are replaced at a ration.
+	owed int
+	// failures counts the machines that had worked and failed lately, strays the VMs of the pool that are no members.
+	failures, strays int
 	// frozen, if not empty, says why nothing may be started or stopped now.
 	frozen string
+	// still says that nothing is begun by itself, by order; what is under way, or asked for by name, goes on.
+	still bool
 }
 
 func (m *member) active() bool { return m.rec.active() && !m.leaving }
@@ -39,8 +51,10 @@ func (m *member) active() bool { return m.rec.active() && !m.leaving }
 type decisionKind string
 
 const (
-	// request makes a new machine's intent; grant gives a waiting machine its turn; retire begins a machine's end.
+	// request makes a new machine's intent, replace one in the place of a machine that was lost; grant gives a waiting machine its turn;
+	// retire begins a machine's end.
 	request decisionKind = "request"
+	replace decisionKind = "replace"
 	grant   decisionKind = "grant"
 	retire  decisionKind = "retire"
 )
@@ -48,7 +62,7 @@ const (
 // decision is one thing to do, and why.
 type decision struct {
 	kind    decisionKind
-	machine vsphere.MachineID // empty for request
+	machine vsphere.MachineID // empty for request and replace
 	reason  string
 }
 
@@ -68,15 +82,14 @@ func plan(in planInput) []decision {
 // longestQueue bounds the machines that wait for their turn: a size set by a slip of the finger must not cost the memory of it all.
 const longestQueue = 1000
 
-// sizeDecisions closes the gap between active and desired, and lets go of disposable machines. Replacements come first.
+// sizeDecisions closes the gap between active and desired, and lets go of disposable machines. New machines come first: those that
+// somebody asked for, then the replacements that the rails allow.
 func sizeDecisions(in planInput) []decision {
-	var out []decision
-	active := count(in.members, (*member).active)
-	waiting := count(in.members, func(m *member) bool { return m.rec.Phase == requested && !m.leaving })
-	missing := min(in.desired-active, headroom(in), longestQueue-waiting)
-	for range missing {
-		out = append(out, decision{kind: request, reason: fmt.Sprintf("%d of %d desired machines are active", active, in.desired)})
+	if in.still {
+		return nil
 	}
+	active := count(in.members, (*member).active)
+	out := requests(in, active)
 	for _, m := range oldestFirst(in.members, disposable) {
 		out = append(out, decision{retire, m.rec.ID, "inactive and evictable"})
 	}
@@ -84,6 +97,18 @@ func sizeDecisions(in planInput) []decision {
 		out = append(out, decision{retire, v.rec.ID, fmt.Sprintf("scale-in: %d machines are active, %d desired", active, in.desired)})
 	}
 	return out
+}
+
+func requests(in planInput, active int) []decision {
+	waiting := count(in.members, func(m *member) bool { return m.rec.Phase == requested && !m.leaving })
+	room := max(0, min(headroom(in), longestQueue-waiting))
+	missing := max(0, in.desired-active)
+	owed := min(in.owed, missing)
+	asked := min(missing-owed, room)
+	replacements := min(owed, replaceable(in), room-asked)
+	reason := fmt.Sprintf("%d of %d desired machines are active", active, in.desired)
+	out := slices.Repeat([]decision{{kind: request, reason: reason}}, asked)
+	return append(out, slices.Repeat([]decision{{kind: replace, reason: reason + ", after others were lost"}}, replacements)...)
 }
 
 func disposable(m *member) bool {
@@ -109,7 +134,12 @@ func headroom(in planInput) int {
 	if in.limits.Ceiling <= 0 {
 		return in.desired
 	}
-	return max(0, in.limits.Ceiling-count(in.members, func(m *member) bool { return m.rec.live() }))
+	return max(0, in.limits.Ceiling-in.live())
+}
+
+// live is how many VMs the pool has, or may come to have, in whatever state.
+func (in planInput) live() int {
+	return in.strays + count(in.members, func(m *member) bool { return m.rec.live() })
 }
 
 // live says whether there is, or may come to be, a VM behind the record.
@@ -125,7 +155,7 @@ func (r record) live() bool {
 // turnDecisions hands out the free turns of each budget, oldest request first.
 func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision {
 	left := map[budget]int{
-		creates:  in.limits.Creates - holders(in, creates),
+		creates:  in.rate.allowance(in.limits.Creates) - holders(in, creates),
 		powerOps: in.limits.PowerOps - holders(in, powerOps),
 		deletes:  in.limits.Deletes - holders(in, deletes),
 	}
@@ -133,8 +163,10 @@ func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision 
 		making := count(in.members, func(m *member) bool { return holding(m) == creates || unproven(m.rec.Phase) })
 		left[creates] = min(left[creates], a-making)
 	}
+	crisis := in.crisis().holds()
 	waiting := oldestFirst(in.members, func(m *member) bool {
-		return phases[m.rec.Phase].waits != free && !m.granted && !m.leaving && !leaving[m.rec.ID] && !in.now.Before(m.notBefore)
+		return phases[m.rec.Phase].waits != free && !m.granted && !m.leaving && !leaving[m.rec.ID] && !in.now.Before(m.notBefore) &&
+			!in.withheld(m, crisis)
 	})
 	var out []decision
 	for _, m := range waiting {
@@ -145,6 +177,19 @@ func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision 
 		}
 	}
 	return out
+}
+
+// withheld machines wait although they could have their turn: nothing is begun while the pool is to hold still, and in a crisis nothing
+// is replaced, nor anything removed that may be somebody's only evidence.
+func (in planInput) withheld(m *member, crisis bool) bool {
+	switch m.rec.Phase {
+	case requested:
+		return in.still || crisis && m.rec.Replacement
+	case clearing:
+		return in.still || crisis
+	default:
+		return false
+	}
 }
 
 // unproven machines are made but have not shown yet that the template works.
@@ -182,6 +227,7 @@ func wakeAt(in planInput) time.Time {
 		}
 	}
 	earlier(in.breaker.until)
+	earlier(in.rate.next())
 	for _, m := range in.members {
 		earlier(m.notBefore)
 	}

@@ -22,6 +22,8 @@ type record struct {
 	Source vsphere.Ref `json:"source,omitempty"`
 	// UUID is the VM's instance UUID where vCenter chose another one than the id.
 	UUID string `json:"uuid,omitempty"`
+	// Replacement says that it was requested in the place of a machine that was lost.
+	Replacement bool `json:"replacement,omitempty"`
 	// Names counts the names that turned out to be taken.
 	Names  int            `json:"names,omitempty"`
 	Status vsphere.Status `json:"status"`

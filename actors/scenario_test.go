@@ -328,7 +328,7 @@ func TestOutOfBandChanges(t *testing.T) {
 		if n := len(r.in(Terminated)); n != 3 {
 			t.Errorf("%d machines are seen to be out after 2 s: %+v", n, r.view().Machines)
 		}
-		r.after(2 * time.Minute)
+		r.after(4 * time.Minute) // three that fail together are replaced only after a while, and one after the other
 		running := r.expect(Running, 5)
 		names := map[string]bool{}
 		for _, m := range running {

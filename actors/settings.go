@@ -1,6 +1,10 @@
 package actors
 
-import "time"
+import (
+	"time"
+
+	"vspherepool/vsphere"
+)
 
 // settings are the parts of the configuration that machines act by.
 type settings struct {
@@ -10,6 +14,8 @@ type settings struct {
 	ShutdownTimeout time.Duration
 	Retention       time.Duration
 	NameTemplate    string
+	// Writer signs marks.
+	Writer vsphere.Writer
 	// Blind is how long a booting machine may go unseen before that counts as time lost.
 	Blind time.Duration
 }

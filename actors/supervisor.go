@@ -37,6 +37,10 @@ type supervisor struct {
 	sight sight
 
 	breaker breaker
+	held    railMemory
+	checkup checkup
+	// rival is somebody else who keeps this pool, and outranks this writer; zero: nobody.
+	rival vsphere.Writer
 	// resizes counts changes of the desired size.
 	resizes int
 	// attaching are the VMs that are being made members, with what is left of an earlier membership.
@@ -59,6 +63,8 @@ type seat struct {
 	member
 	pid *actor.PID
 	gen int
+	// connection is vCenter's word for how it can reach the VM.
+	connection string
 	// missing counts complete sweeps in a row without the VM; elsewhere asks sweeps to look it up by itself.
 	missing   int
 	elsewhere bool
@@ -163,6 +169,10 @@ func (s *supervisor) learn(ctx actor.Context, fact supervisorFact) {
 		s.attachMarked(ctx, f)
 	case surveyed:
 		s.surveyed(ctx, f)
+	case examined:
+		s.examined(ctx, f)
+	case orphanSeen:
+		s.orphanSeen(ctx, f)
 	case reconcile:
 		s.reconcile(ctx)
 	case wake:
@@ -199,8 +209,11 @@ func (s *supervisor) reconcile(ctx actor.Context) {
 	begun := time.Now()
 	defer func() { s.rest = begun.Add(passShare * time.Since(begun)) }()
 	in := s.planInput()
+	s.settleAccounts(in)
+	in.owed, in.rate = s.held.owed, s.held.rate
+	s.noteHolding(in)
 	for _, d := range plan(in) {
-		s.carryOut(ctx, d)
+		s.carryOut(ctx, in, d)
 	}
 	s.requestMachines(ctx)
 	s.sendFollow(ctx)
@@ -211,10 +224,17 @@ func (s *supervisor) planInput() planInput {
 	in := planInput{
 		now:     time.Now(),
 		limits:  s.config.Limits,
+		rails:   s.config.Rails,
 		policy:  s.config.ScaleIn.VictimSelectionPolicy,
 		breaker: s.breaker,
+		rate:    s.held.rate,
+		churn:   s.held.churn,
+		owed:    s.held.owed,
+		strays:  len(s.sight.strays),
 		frozen:  s.frozen(),
+		still:   s.pool.Still != nil,
 	}
+	in.failures = recent(s.held.failures, in.now, in.rails.FreezeWindow.Std())
 	in.desired, _ = s.desired()
 	if s.provider != nil && s.provider.Site().Flaw != nil {
 		in.limits.Creates = 0
@@ -225,10 +245,17 @@ func (s *supervisor) planInput() planInput {
 	return in
 }
 
-func (s *supervisor) carryOut(ctx actor.Context, d decision) {
-	if d.kind == request {
-		s.newSeat(d.reason)
+func (s *supervisor) carryOut(ctx actor.Context, in planInput, d decision) {
+	switch d.kind {
+	case request:
+		s.newSeat(d)
 		return
+	case replace:
+		s.held.owed--
+		s.held.churn = s.held.churn.spend(in.now, in.rails.churnLimit(in.desired), 1)
+		s.newSeat(d)
+		return
+	case grant, retire:
 	}
 	seat := s.seats[d.machine]
 	if seat.pid == nil {
@@ -247,7 +274,8 @@ func (s *supervisor) carryOut(ctx actor.Context, d decision) {
 // setWake makes the next pass come when time alone changes the plan, and at the update interval at the latest.
 func (s *supervisor) setWake(ctx actor.Context, planned, at time.Time) {
 	pause := s.config.PoolUpdate.UpdateInterval.Std()
-	for _, t := range []time.Time{at, s.sight.settled} {
+	times := append([]time.Time{at, s.sight.settled}, s.failuresEnd()...)
+	for _, t := range times {
 		if t.After(planned) {
 			pause = min(pause, time.Until(t))
 		}

@@ -25,6 +25,9 @@ type attachment struct {
 // attach begins with finding the VM.
 func (s *supervisor) attach(ctx actor.Context, c attach) {
 	err := s.usable()
+	if err == nil && s.rival != (vsphere.Writer{}) {
+		err = refuse(Unavailable, "nothing was changed: %s", s.rivalry())
+	}
 	if err == nil && (s.provider == nil || s.sight.outage != "") {
 		err = refuse(Unavailable, "vSphere cannot be reached, nothing was changed: %s", s.sight.outage)
 	}
@@ -176,7 +179,7 @@ func leavingForGood(vm vsphere.VM) error {
 func (s *supervisor) markAttached(ctx actor.Context, id vsphere.MachineID) {
 	f := s.attaching[id].found
 	vm, status := f.vm, vsphere.DefaultStatus()
-	mark := vsphere.Mark{Pool: s.config.Name, Machine: id, UUID: vm.InstanceUUID}
+	mark := vsphere.Mark{Pool: s.config.Name, Machine: id, UUID: vm.InstanceUUID, Writer: s.pool.Writer}
 	change := vsphere.Change{Mark: &mark, Status: &status, IfVersion: vm.ChangeVersion}
 	vm.Mark, vm.Status = &mark, &status
 	rec := adoptedRecord(vm, s.config.settings())

@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
 )
 
 // step is what remains to be done once something is durable, or could not be made so. Steps are values: they are handed to whatever
@@ -32,6 +34,7 @@ func (s *supervisor) writeCommits(ctx actor.Context) {
 	var f stored
 	var changes []Change
 	f.pool = s.pool
+	f.pool.Owed, f.pool.Churn = s.held.owed, s.held.churn
 	for _, c := range s.commits {
 		if c.change != nil {
 			c.change(&f.pool)
@@ -157,6 +160,8 @@ func (s *supervisor) admit(c callMachine) error {
 		return c.call.admit(seat.rec)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
+	case s.rival != vsphere.Writer{}:
+		return refuse(Unavailable, "nothing was changed: %s", s.rivalry())
 	case s.sight.outage != "" && seat.rec.Ref != "":
 		return refuse(Unavailable, "vSphere cannot be reached, nothing was changed: %s", s.sight.outage)
 	case c.call.decrement && !s.mayLower(s.decrementing()+1):

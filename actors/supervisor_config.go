@@ -19,6 +19,8 @@ func (s *supervisor) journalLoaded(ctx actor.Context, f loaded) {
 		panic(f.err) // the journal was readable a moment ago: let the guardian start over
 	}
 	s.pool, s.loaded = f.state.Pool, true
+	s.held.owed, s.held.churn, s.held.failures = s.pool.Owed, s.pool.Churn, map[vsphere.MachineID]time.Time{}
+	s.signature(ctx)
 	for _, rec := range f.state.Machines {
 		s.seats[rec.ID] = &seat{member: member{rec: rec}}
 	}
@@ -155,6 +157,7 @@ func (s *supervisor) useProvider(ctx actor.Context, p Provider) {
 	}
 	s.broadcast(ctx)
 	s.startWatching(ctx)
+	s.examine(ctx)
 }
 
 // discard logs out of a vCenter session that is not needed any more.

@@ -10,19 +10,21 @@ import (
 )
 
 // newSeat makes the intent of one more machine; requestMachines makes the new ones durable and brings them to life.
-func (s *supervisor) newSeat(reason string) {
+func (s *supervisor) newSeat(d decision) {
 	id := vsphere.MachineID(s.NewID())
 	name, err := nameOf(s.config.ProvisioningTemplate.NameTemplate, s.config.Name, id, 0)
 	if err != nil {
 		name = fmt.Sprintf("%s-%s", s.config.Name, id)
 	}
-	rec := record{ID: id, Name: name, Phase: requested, Status: vsphere.DefaultStatus(), Requested: time.Now().UTC()}
+	rec := record{
+		ID: id, Name: name, Phase: requested, Status: vsphere.DefaultStatus(), Requested: time.Now().UTC(), Replacement: d.kind == replace,
+	}
 	if s.provider != nil {
 		site := s.provider.Site()
 		rec.Region, rec.CPUs, rec.MemoryMiB = site.Region, site.CPUs, site.MemoryMiB
 	}
 	s.seats[id] = &seat{member: member{rec: rec}, gen: -1}
-	s.Log.Debug("machine requested", "pool", s.config.Name, "machine", id, "vm", name, "reason", reason)
+	s.Log.Debug("machine requested", "pool", s.config.Name, "machine", id, "vm", name, "reason", d.reason)
 }
 
 // requestMachines writes the intents of all new seats in one step.
@@ -59,6 +61,9 @@ func (st spawnStep) finish(s *supervisor, ctx actor.Context, err error) {
 		switch {
 		case seat == nil:
 		case err != nil:
+			if seat.rec.Replacement {
+				s.held.owed++
+			}
 			delete(s.seats, id)
 		default:
 			s.spawn(ctx, seat)
@@ -78,7 +83,7 @@ func (s *supervisor) spawn(ctx actor.Context, seat *seat) {
 	seat.rec.Phase = resume(seat.rec.Phase)
 	gen, rec := seat.gen, seat.rec
 	env := machineActor{ops: s.ops, log: s.Log.With("pool", s.config.Name), recorder: s.recorder, gen: gen, rec: rec}
-	env.provider, env.settings = s.provider, s.config.settings()
+	env.provider, env.settings = s.hand(), s.settings()
 	seat.pid = ctx.Spawn(machineProps(env))
 	s.byPID[seat.pid.Id] = rec.ID
 }
@@ -89,6 +94,7 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 	if seat == nil || seat.gen != f.gen {
 		return
 	}
+	s.noteLoss(ctx, seat.rec, f, seat.leaving)
 	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
 	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
 	seat.rec, seat.notBefore = f.rec, f.notBefore
@@ -105,8 +111,12 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 // judge keeps the memory of launches.
 func (s *supervisor) judge(ctx actor.Context, o launchOutcome) {
 	now := time.Now()
+	s.gauge(now, o)
 	if o.verdict == launchFailed {
 		s.resolveAnew(ctx, o.cause)
+	}
+	if o.cause == vsphere.Forbidden {
+		s.examineAgain(ctx)
 	}
 	switch o.verdict {
 	case launchSucceeded:
@@ -116,6 +126,17 @@ func (s *supervisor) judge(ctx actor.Context, o launchOutcome) {
 	case bootFailed:
 		s.breaker = s.breaker.bootFailed(now, o.message, s.Jitter())
 	case noVerdict:
+	}
+}
+
+// gauge keeps the rate of clones by what vCenter makes of them.
+func (s *supervisor) gauge(now time.Time, o launchOutcome) {
+	limit := s.config.Limits.Creates
+	switch {
+	case o.cloned:
+		s.held.rate = s.held.rate.queued(now, limit, o.queued)
+	case o.verdict == launchFailed && crowded(o.cause):
+		s.held.rate = s.held.rate.pressed(now, limit)
 	}
 }
 
@@ -158,7 +179,7 @@ func (s *supervisor) revive(ctx actor.Context, f revive) {
 func (s *supervisor) broadcast(ctx actor.Context) {
 	for _, seat := range s.seats {
 		if seat.pid != nil {
-			ctx.Send(seat.pid, use{s.provider, s.config.settings()})
+			ctx.Send(seat.pid, use{s.hand(), s.settings()})
 		}
 	}
 }

@@ -1,11 +1,241 @@
 package actors
 
-import "github.com/asynkron/protoactor-go/actor"
+import (
+	"cmp"
+	"fmt"
+	"time"
 
-func (s *supervisor) freeze() Freeze { return Freeze{} }
+	"github.com/asynkron/protoactor-go/actor"
 
-func (s *supervisor) strays() any { return []Stray{} }
+	"vspherepool/vsphere"
+)
 
-func (s *supervisor) freezeByHand(ctx actor.Context, _ freezePool) { ctx.Respond(answer{}) }
+// railMemory is what the supervisor remembers for the rails; owed and churn are part of every commit.
+type railMemory struct {
+	owed  int
+	churn churn
+	rate  rate
+	// failures are the machines that had worked and were lost lately, and when.
+	failures map[vsphere.MachineID]time.Time
+	// refused counts the times that a VM turned out not to be ours just before something was to be done to it.
+	refused int
+	// doubted counts the listings in a row that were not believed, lacking the machines that the last one lacked.
+	doubted, lacking int
+	// since is when the pool began to hold back.
+	since time.Time
+}
 
-func (s *supervisor) thaw(ctx actor.Context, _ thawPool) { ctx.Respond(answer{}) }
+// frozen says why nothing may be started or stopped now; empty: all may.
+func (s *supervisor) frozen() string {
+	switch {
+	case s.draining:
+		return "the server is shutting down"
+	case !s.pool.Started:
+		return "the pool is stopped"
+	case s.rival != vsphere.Writer{}:
+		return s.rivalry()
+	case s.sight.outage != "":
+		return "vSphere cannot be read: " + s.sight.outage
+	case s.provider == nil || s.sight.observed.IsZero():
+		return "vSphere has not been read yet"
+	case !s.pool.Rebuilt || s.pool.Desired == nil:
+		return "members are being looked for"
+	case time.Now().Before(s.sight.settled):
+		return "vSphere came back a moment ago"
+	case time.Since(s.sight.observed) > s.staleAfter():
+		return fmt.Sprintf("vSphere was last read whole %s ago", time.Since(s.sight.observed).Round(time.Second))
+	}
+	return ""
+}
+
+// staleAfter is the age at which a view is too old to act on, though not too old to show.
+func (s *supervisor) staleAfter() time.Duration {
+	return 2*s.config.PoolFetch.RefreshInterval.Std() + sweepTimeout
+}
+
+// heldBack are the reasons why the pool does less than it would: all, or those that a freeze is made of.
+func (s *supervisor) heldBack(rails []Rail) []string {
+	var reasons []string
+	if frozen := s.frozen(); frozen != "" {
+		reasons = append(reasons, frozen)
+	}
+	if s.pool.Still != nil {
+		reasons = append(reasons, "frozen by hand: "+cmp.Or(s.pool.Still.Reason, "no reason was given"))
+	}
+	for _, r := range rails {
+		if r.Holding && r.Name == "freeze" {
+			reasons = append(reasons, r.Reason)
+		}
+	}
+	return reasons
+}
+
+// freeze is what the pool tells of its rails.
+func (s *supervisor) freeze() Freeze {
+	if s.config == nil {
+		return Freeze{}
+	}
+	rails := s.rails()
+	f := Freeze{Manual: s.pool.Still != nil, Reasons: s.heldBack(rails), Rails: rails}
+	if f.Frozen = len(f.Reasons) > 0; f.Frozen {
+		f.Since = s.held.since
+		if f.Since.IsZero() {
+			f.Since = time.Now().UTC()
+		}
+	}
+	return f
+}
+
+// rails are all of them as they stand.
+func (s *supervisor) rails() []Rail {
+	return append(railsOf(s.planInput()), s.shrinkRail(), s.ownershipRail(), s.orphanRail(), s.writerRail())
+}
+
+func (s *supervisor) shrinkRail() Rail {
+	r := Rail{Name: "shrink", Limit: s.config.Rails.ShrinkShare, Value: s.held.lacking}
+	if s.held.doubted > 0 {
+		r.Holding = true
+		r.Reason = fmt.Sprintf("the last listing lacks %d %% of the machines, and changes nothing until it is confirmed", s.held.lacking)
+		r.Lift = thawing
+	}
+	return r
+}
+
+func (s *supervisor) ownershipRail() Rail {
+	return Rail{Name: "ownership", Value: s.held.refused}
+}
+
+// noteHolding tells when the pool begins to hold back, and when it goes on.
+func (s *supervisor) noteHolding(in planInput) {
+	reasons := s.heldBack(railsOf(in))
+	switch {
+	case len(reasons) > 0 && s.held.since.IsZero():
+		s.held.since = in.now.UTC()
+		s.Log.Info("pool holds back", "pool", s.config.Name, "reason", reasons[0])
+	case len(reasons) == 0 && !s.held.since.IsZero():
+		s.held.since = time.Time{}
+		s.Log.Info("pool goes on", "pool", s.config.Name)
+	}
+}
+
+func (s *supervisor) freezeByHand(ctx actor.Context, c freezePool) {
+	switch {
+	case s.draining || !s.loaded:
+		ctx.Respond(answer{err: errStopping()})
+	case s.config == nil:
+		ctx.Respond(answer{err: s.usable()})
+	default:
+		order := standstill{Reason: c.reason, Since: time.Now().UTC()}
+		s.Log.Warn("pool frozen by hand", "pool", s.config.Name, "reason", c.reason)
+		s.commit(ctx, func(p *PoolRecord) { p.Still = &order }, replyStep{ctx.Sender()})
+	}
+}
+
+// thaw takes the order to stand still back, and forgives what holds the pool now.
+func (s *supervisor) thaw(ctx actor.Context, c thawPool) {
+	switch {
+	case s.draining || !s.loaded:
+		ctx.Respond(answer{err: errStopping()})
+		return
+	case s.config == nil:
+		ctx.Respond(answer{err: s.usable()})
+		return
+	case s.rival != vsphere.Writer{} && !c.takeOver:
+		ctx.Respond(answer{err: refuse(Invalid, "%s; nothing was changed", s.rivalry())})
+		return
+	}
+	s.Log.Warn("pool thawed by hand", "pool", s.config.Name)
+	clear(s.held.failures)
+	s.held.churn, s.held.doubted, s.sight.settled = churn{}, beyondDoubt, time.Time{}
+	for _, seat := range s.seats {
+		seat.condoned = seat.unknown
+	}
+	rival := s.rival
+	s.commit(ctx, func(p *PoolRecord) {
+		p.Still = nil
+		if rival.Epoch >= p.Writer.Epoch && rival != (vsphere.Writer{}) {
+			p.Writer.Epoch = rival.Epoch + 1
+		}
+	}, thawStep{ctx.Sender()})
+}
+
+type thawStep struct{ asker *actor.PID }
+
+func (st thawStep) finish(s *supervisor, ctx actor.Context, err error) {
+	if err == nil && s.rival != (vsphere.Writer{}) {
+		s.rival = vsphere.Writer{}
+		s.broadcast(ctx)
+	}
+	replyStep(st).finish(s, ctx, err)
+}
+
+// noteLoss keeps account of a machine that the pool lost without having been asked to let it go.
+func (s *supervisor) noteLoss(ctx actor.Context, before record, after machineChanged, ordered bool) {
+	if !lossOf(before, after.rec, ordered) {
+		return
+	}
+	s.held.owed++
+	if failureOf(before) {
+		s.held.failures[after.rec.ID] = time.Now()
+	}
+	s.commit(ctx, nil, silentStep{})
+}
+
+// silentStep makes what every commit carries durable, and nothing else.
+type silentStep struct{}
+
+func (silentStep) finish(*supervisor, actor.Context, error) {}
+
+// settleAccounts forgets what is owed beyond what is missing: a smaller desired size, or a machine that came back, has paid it.
+func (s *supervisor) settleAccounts(in planInput) {
+	missing := max(0, in.desired-count(in.members, (*member).active))
+	s.held.owed = min(s.held.owed, missing)
+	s.held.rate = s.held.rate.recovered(in.now, s.config.Limits.Creates)
+}
+
+// beyondDoubt is how many listings must agree before one that lacks many machines is believed.
+const beyondDoubt = 2
+
+// doubtful says whether a view lacks so many members that it is not to be believed yet. It asks for another one that looks the missing
+// ones up by their references.
+func (s *supervisor) doubtful(ctx actor.Context, view panorama) bool {
+	var expected int
+	var missing []*seat
+	for _, seat := range s.seats {
+		if seat.rec.Ref == "" || !seat.rec.live() || unsettled(seat.rec.Phase) {
+			continue
+		}
+		expected++
+		vm, there := view.find(seat.rec)
+		if !there || vm.Connected && !seat.rec.owns(vm, s.config.Name) {
+			missing = append(missing, seat)
+		}
+	}
+	shrunk := s.config.Rails.shrunk(expected-len(missing), expected)
+	if !shrunk {
+		s.held.doubted, s.held.lacking = 0, 0
+		return false
+	}
+	s.held.lacking = 100 * len(missing) / expected
+	if s.held.doubted >= beyondDoubt {
+		return false
+	}
+	s.held.doubted++
+	s.Log.Warn("listing lacks many machines and is not believed yet", "pool", s.config.Name, "count", len(missing))
+	for _, seat := range missing {
+		seat.missing++
+		seat.elsewhere = true
+	}
+	s.sendFollow(ctx)
+	ctx.Send(s.observer, sweepSoon{})
+	return true
+}
+
+// failuresEnd is when each failure stops counting.
+func (s *supervisor) failuresEnd() []time.Time {
+	var ends []time.Time
+	for _, at := range s.held.failures {
+		ends = append(ends, at.Add(s.config.Rails.FreezeWindow.Std()))
+	}
+	return ends
+}

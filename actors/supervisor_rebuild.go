@@ -50,13 +50,22 @@ func (s *supervisor) surveyed(ctx actor.Context, f surveyed) {
 	for _, vm := range f.vms {
 		step.ids = append(step.ids, s.adopt(vm)...)
 	}
-	unread, vCenter := s.sight.unread, s.provider.Site().VCenter
+	unread, vCenter, epoch := s.sight.unread, s.provider.Site().VCenter, nextEpoch(f.vms)
 	s.commit(ctx, func(p *PoolRecord) {
 		p.Rebuilt, p.VCenter, p.Unread = true, vCenter, unread
+		p.Writer.Epoch = max(p.Writer.Epoch, epoch)
 		if p.Desired == nil {
 			p.Desired = s.config.initialSize(s.countSize().Active)
 		}
-	}, step, s.recordsOf(step.ids)...)
+	}, rebuiltStep{step}, s.recordsOf(step.ids)...)
+}
+
+// rebuiltStep brings the members to life, and gives those that live already the signature in force.
+type rebuiltStep struct{ members spawnStep }
+
+func (st rebuiltStep) finish(s *supervisor, ctx actor.Context, err error) {
+	st.members.finish(s, ctx, err)
+	s.broadcast(ctx)
 }
 
 // adopt makes a seat for a VM of ours that has none.

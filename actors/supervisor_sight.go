@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -19,16 +20,13 @@ type sight struct {
 	// misfit says that the configuration is the reason.
 	misfit bool
 	// settled is when the time after an outage is over in which nothing is started or stopped.
-	settled          time.Time
-	orphans, foreign int
-	// suspects are the orphans of the last view.
-	suspects map[vsphere.Ref]bool
+	settled time.Time
+	// strays are the VMs that carry the pool's mark without being members, foreign counts the others in its folder.
+	strays  map[vsphere.Ref]stray
+	foreign int
 	// unread are the VMs of the folder that vCenter could not tell about, while members are being looked for.
 	unread []vsphere.Ref
 }
-
-// settling is how long after an outage nothing is concluded: hosts and guests come back after vCenter does.
-const settling = 5 * time.Second
 
 // panorama is a complete view, indexed.
 type panorama struct {
@@ -67,11 +65,16 @@ func (p panorama) find(r record) (vsphere.VM, bool) {
 func (s *supervisor) swept(ctx actor.Context, f swept) {
 	if s.sight.outage != "" {
 		s.Log.Info("vSphere can be read again", "pool", s.config.Name)
-		s.sight.outage, s.sight.settled = "", time.Now().Add(settling)
+		s.sight.outage, s.sight.settled = "", time.Now().Add(s.config.Rails.SettlingTime.Std())
 	}
-	s.sight.observed = f.inventory.At
 	s.sight.sweeps++
 	view := newPanorama(f, s.config.Name)
+	if s.doubtful(ctx, view) {
+		s.views.changed()
+		return
+	}
+	s.sight.observed = f.inventory.At
+	s.watchWriters(ctx, f.inventory.VMs)
 	doubt := false
 	for _, seat := range s.seats {
 		doubt = s.confront(ctx, seat, view) || doubt
@@ -82,6 +85,11 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 		s.rebuild(ctx)
 	}
 	s.adoptUnread(ctx, view)
+	s.sign(ctx, view)
+	s.retireOrphan(ctx)
+	if s.unwell() {
+		s.examineAgain(ctx)
+	}
 	if doubt {
 		s.sendFollow(ctx)
 		ctx.Send(s.observer, sweepSoon{})
@@ -101,6 +109,7 @@ func (s *supervisor) confront(ctx actor.Context, seat *seat, view panorama) (dou
 	switch {
 	case there:
 		seat.missing = 0
+		s.glimpse(seat, vm)
 		ctx.Send(seat.pid, observed{view.at, vm})
 	case seat.rec.Ref == "" || !seat.rec.live():
 	case seat.missing > 0 && view.asked[seat.rec.Ref]:
@@ -118,50 +127,11 @@ func unsettled(p phase) bool {
 	return phases[p].holds == creates || p == requested || p == cancelled
 }
 
-// countStrangers reports, and only reports, VMs in the pool's folder that are no members. An orphan counts when it is seen twice: a VM
-// that is just being destroyed looks like one.
-func (s *supervisor) countStrangers(view panorama) {
-	s.sight.orphans, s.sight.foreign = 0, 0
-	if !s.pool.Rebuilt {
-		return // they are about to become members
-	}
-	members := map[vsphere.Ref]bool{}
-	for _, seat := range s.seats {
-		members[seat.rec.Ref] = seat.rec.live()
-	}
-	suspects := map[vsphere.Ref]bool{}
-	for ref, vm := range view.byRef {
-		switch {
-		case members[ref] || (s.provider != nil && ref == s.provider.Site().Source):
-		case !vm.Owned(s.config.Name):
-			s.sight.foreign++
-		case s.astray(vm):
-			suspects[ref] = true
-			if s.sight.suspects[ref] {
-				s.sight.orphans++
-			}
-		}
-	}
-	s.sight.suspects = suspects
-}
-
-// astray says whether a VM of ours belongs to no member, or is a second one of a member.
-func (s *supervisor) astray(vm vsphere.VM) bool {
-	seat := s.seats[ownerOf(vm)]
-	return seat == nil || !unsettled(seat.rec.Phase)
-}
-
-func ownerOf(vm vsphere.VM) vsphere.MachineID {
-	if vm.Mark == nil {
-		return ""
-	}
-	return vm.Mark.Machine
-}
-
 // sweepFailed notes that vSphere cannot be read: nothing is concluded, nothing is started or stopped.
 func (s *supervisor) sweepFailed(ctx actor.Context, f sweepFailed) {
 	s.lostSight(ctx, f.err)
 	s.resolveAnew(ctx, vsphere.KindOf(f.err))
+	s.reconcileSoon(ctx)
 }
 
 func (s *supervisor) lostSight(ctx actor.Context, err error) {
@@ -189,10 +159,34 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 		byRef[seat.rec.Ref] = seat
 	}
 	for _, vm := range f.vms {
-		if seat := byRef[vm.Ref]; seat != nil && seat.pid != nil && !unsettled(seat.rec.Phase) {
-			ctx.Send(seat.pid, observed{f.at, vm})
+		seat := byRef[vm.Ref]
+		if seat == nil || seat.pid == nil || unsettled(seat.rec.Phase) {
+			continue
 		}
+		s.glimpse(seat, vm)
+		if vm.Connected && !seat.rec.owns(vm, s.config.Name) {
+			ctx.Send(s.observer, sweepSoon{}) // that a member lost its mark is for a complete view to say
+			continue
+		}
+		ctx.Send(seat.pid, observed{f.at, vm})
 	}
+	s.watchWriters(ctx, f.vms)
+	s.reconcileSoon(ctx)
+}
+
+// glimpse notes whether vCenter can tell about a member's VM.
+func (s *supervisor) glimpse(seat *seat, vm vsphere.VM) {
+	unknown := !vm.Connected
+	if unknown == seat.unknown && seat.connection == vm.Connection {
+		return
+	}
+	if unknown && !seat.unknown {
+		s.Log.Warn("vCenter cannot tell about a machine's VM", "pool", s.config.Name, "machine", seat.rec.ID, "vm", vm.Name,
+			"to", cmp.Or(vm.Connection, "unreadable"))
+	}
+	seat.unknown, seat.connection = unknown, vm.Connection
+	seat.condoned = seat.condoned && unknown
+	s.views.changed()
 }
 
 // sendFollow tells the observer what to look at more closely.
@@ -224,23 +218,4 @@ func (s *supervisor) startWatching(ctx actor.Context) {
 		s.sendFollow(ctx)
 		ctx.Send(s.observer, watch{s.provider, s.config.PoolFetch})
 	}
-}
-
-// frozen says why nothing may be started or stopped now; empty: all may.
-func (s *supervisor) frozen() string {
-	switch {
-	case s.draining:
-		return "the server is shutting down"
-	case !s.pool.Started:
-		return "the pool is stopped"
-	case s.sight.outage != "":
-		return "vSphere cannot be read: " + s.sight.outage
-	case s.provider == nil || s.sight.observed.IsZero():
-		return "vSphere has not been read yet"
-	case !s.pool.Rebuilt || s.pool.Desired == nil:
-		return "members are being looked for"
-	case time.Now().Before(s.sight.settled):
-		return "vSphere came back a moment ago"
-	}
-	return ""
 }

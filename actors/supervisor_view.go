@@ -91,13 +91,23 @@ func (s *supervisor) makeView() View {
 	v.Machines = make([]Machine, 0, len(s.seats))
 	for _, seat := range s.seats {
 		if seat.rec.Phase != forgotten {
-			v.Machines = append(v.Machines, seat.rec.machine())
+			v.Machines = append(v.Machines, seat.machine())
 		}
 	}
 	slices.SortFunc(v.Machines, func(a, b Machine) int {
 		return cmp.Or(a.Requested.Compare(b.Requested), cmp.Compare(a.ID, b.ID))
 	})
 	return v
+}
+
+// machine is the member as readers see it.
+func (s *seat) machine() Machine {
+	m := s.rec.machine()
+	if s.unknown && s.rec.allocated() {
+		m.Metadata.Error = "vCenter cannot tell about its VM (" + cmp.Or(s.connection, "unreadable") + "): the last known state is shown, " +
+			"and the machine is not replaced; set its membershipStatus to inactive to have it replaced all the same"
+	}
+	return m
 }
 
 func (s *supervisor) size() any { return s.countSize() }
@@ -122,7 +132,7 @@ func (s *supervisor) countSize() Size {
 func (s *supervisor) status() Status {
 	st := Status{
 		Started: s.pool.Started && s.config != nil, Configured: s.config != nil,
-		Orphans: s.sight.orphans, Foreign: s.sight.foreign, Observed: s.sight.observed, Holding: inForce(s.freeze().Rails),
+		Orphans: len(s.established()), Foreign: s.sight.foreign, Observed: s.sight.observed, Holding: inForce(s.freeze().Rails),
 	}
 	if s.config == nil {
 		return st

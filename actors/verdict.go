@@ -20,9 +20,9 @@ func verdictOf(t transition, o outcome, lastError string) launchOutcome {
 	case vsphere.KindOf(o.err) == vsphere.Unreachable: // an outage says nothing about the template
 		return launchOutcome{}
 	case t.to == rejected, message != "" && refusedLater[situation{t.from, t.on}]:
-		return launchOutcome{launchFailed, vsphere.KindOf(o.err), message}
+		return launchOutcome{verdict: launchFailed, cause: vsphere.KindOf(o.err), message: message}
 	case neverReady[situation{t.from, t.on}]:
-		return launchOutcome{bootFailed, vsphere.Unknown, message}
+		return launchOutcome{verdict: bootFailed, message: message}
 	default:
 		return launchOutcome{}
 	}

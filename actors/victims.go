@@ -16,7 +16,9 @@ func victims(members []*member, n int, policy string) []*member {
 	if n <= 0 {
 		return nil
 	}
-	candidates := slices.DeleteFunc(slices.Clone(members), func(m *member) bool { return !m.active() || !m.rec.evictable() })
+	candidates := slices.DeleteFunc(slices.Clone(members), func(m *member) bool {
+		return !m.active() || !m.rec.evictable() || m.unknown // what cannot be reached cannot be stopped either
+	})
 	slices.SortFunc(candidates, func(a, b *member) int {
 		return cmp.Or(cmp.Compare(urgency(&a.rec), urgency(&b.rec)), byAge(&a.rec, &b.rec, policy))
 	})

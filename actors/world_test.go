@@ -108,7 +108,7 @@ func (w *world) finishClone(t *cloneTask) {
 			w.crimes = append(w.crimes, fmt.Sprintf("machine %s has two VMs", t.order.ID))
 		}
 	}
-	mark := vsphere.Mark{Pool: w.pool, Machine: t.order.ID, UUID: string(t.order.ID)}
+	mark := vsphere.Mark{Pool: w.pool, Machine: t.order.ID, UUID: string(t.order.ID), Writer: t.order.Writer}
 	status := t.order.Status
 	t.ref = w.add(vsphere.VM{
 		Name: t.order.Name, InstanceUUID: string(t.order.ID), Power: vsphere.PoweredOff, Mark: &mark, Status: &status,
@@ -119,7 +119,7 @@ func (w *world) finishClone(t *cloneTask) {
 func (w *world) add(vm vsphere.VM) vsphere.Ref {
 	w.next++
 	vm.Ref = vsphere.Ref(fmt.Sprintf("vm-%d", w.next))
-	vm.Connected, vm.Detail, vm.CPUs, vm.MemoryMiB, vm.CreateDate = true, true, 2, 4096, time.Now()
+	vm.Connected, vm.Connection, vm.Detail, vm.CPUs, vm.MemoryMiB, vm.CreateDate = true, "connected", true, 2, 4096, time.Now()
 	w.vms[vm.Ref] = &vm
 	return vm.Ref
 }

@@ -24,3 +24,11 @@ type Finding struct {
 	Message string
 	Remedy  string
 }
+
+// Sentence is the finding in words: what is so, and what to do.
+func (f Finding) Sentence() string {
+	if f.Remedy == "" {
+		return f.Message
+	}
+	return f.Message + "; " + f.Remedy
+}

@@ -1,0 +1,115 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
+)
+
+// countStrangers reports VMs in the pool's folder that are no members.
+func (s *supervisor) countStrangers(view panorama) {
+	s.sight.foreign = 0
+	if !s.pool.Rebuilt {
+		return // they are about to become members
+	}
+	members := map[vsphere.Ref]bool{}
+	for _, seat := range s.seats {
+		members[seat.rec.Ref] = seat.rec.live()
+	}
+	var astray []stray
+	for ref, vm := range view.byRef {
+		switch {
+		case members[ref] || (s.provider != nil && ref == s.provider.Site().Source):
+		case !vm.Owned(s.config.Name):
+			s.sight.foreign++
+		default:
+			if seat := s.seats[vm.Mark.Machine]; seat == nil || !unsettled(seat.rec.Phase) {
+				astray = append(astray, stray{vm: vm, since: view.at, twin: seat != nil && seat.rec.live()})
+			}
+		}
+	}
+	s.sight.strays = nextStrays(s.sight.strays, astray)
+}
+
+// established are the orphans that are worth telling of, oldest first.
+func (s *supervisor) established() []stray {
+	var out []stray
+	for _, o := range s.sight.strays {
+		if o.established() {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b stray) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.vm.Ref, b.vm.Ref)) })
+	return out
+}
+
+// strays are the orphans for readers.
+func (s *supervisor) strays() any {
+	now := time.Now()
+	out := []Stray{}
+	for _, o := range s.established() {
+		_, reason := o.retirable(now, s.config.Rails)
+		out = append(out, Stray{
+			VM: string(o.vm.Ref), Name: o.vm.Name, Machine: o.vm.Mark.Machine, State: string(o.vm.Power),
+			Created: o.vm.CreateDate, Seen: o.since, Reason: reason,
+		})
+	}
+	return out
+}
+
+// retireOrphan has a closer look at one orphan that may be removed; orphanSeen goes on.
+func (s *supervisor) retireOrphan(ctx actor.Context) {
+	in := s.planInput()
+	o, found := oldestStray(s.sight.strays, in.now, s.config.Rails)
+	if !found || in.frozen != "" || in.still || in.crisis().holds() {
+		return
+	}
+	provider := s.provider
+	s.ops.start(ctx, blockingCall{
+		timeout:     shortCall,
+		abandonable: true,
+		run: func(c context.Context) any {
+			vms, _, err := provider.Read(c, []vsphere.Ref{o.vm.Ref})
+			return orphanSeen{vms, err}
+		},
+		failed: func(err error) any { return orphanSeen{err: err} },
+	})
+}
+
+// orphanSeen takes an orphan that proves to be old enough in again, as a machine that leaves: it ends the way that machines do.
+func (s *supervisor) orphanSeen(ctx actor.Context, f orphanSeen) {
+	if f.err != nil || len(f.vms) != 1 || s.frozen() != "" {
+		return
+	}
+	vm := f.vms[0]
+	age := time.Since(vm.CreateDate)
+	if !vm.Connected || !vm.Owned(s.config.Name) || s.seats[vm.Mark.Machine] != nil || age < s.config.Rails.OrphanAge.Std() {
+		return
+	}
+	mark := *vm.Mark
+	mark.Retiring = true
+	vm.Mark = &mark
+	s.Log.Warn("orphan is removed", "pool", s.config.Name, "machine", mark.Machine, "vm", vm.Name, "dur", age.Round(time.Second))
+	ids := s.adopt(vm)
+	for _, id := range ids {
+		s.seats[id].rec.Reason = "it carried the pool's mark without being a member"
+	}
+	s.commit(ctx, nil, spawnStep{ids}, s.recordsOf(ids)...)
+}
+
+func (s *supervisor) orphanRail() Rail {
+	established := s.established()
+	r := Rail{Name: "orphans", Limit: 1, Value: len(established)}
+	if len(established) > 0 {
+		_, why := established[0].retirable(time.Now(), s.config.Rails)
+		r.Holding = true
+		r.Reason = number(len(established), "VM carries", "VMs carry") + " the pool's mark without being members; the first is " + why
+		r.Lift = "see vspherepool orphans; attach them, remove them in vCenter, or set rails.retireOrphans"
+	}
+	return r
+}
