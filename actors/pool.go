@@ -17,6 +17,7 @@ type Pool struct {
 	recorder   *actor.PID
 	ops        *operations
 	recorderOp *operations
+	events     *events
 }
 
 // callTime is how long a machine's vSphere step may take where the caller set no limit: clients give up after a minute.

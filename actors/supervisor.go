@@ -15,6 +15,7 @@ type supervisor struct {
 	ops      *operations
 	recorder *actor.PID
 	observer *actor.PID
+	events   *events
 
 	// pool is what is durable; commits wait for the write under way to end.
 	pool       PoolRecord

@@ -34,6 +34,7 @@ func (s *supervisor) requestMachines(ctx actor.Context) {
 		if seat.pid == nil && seat.gen == -1 {
 			seat.gen = 0
 			step.ids = append(step.ids, id)
+			s.events.request(seat.rec.Replacement)
 		}
 	}
 	if len(step.ids) > 0 {
@@ -97,6 +98,7 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 	s.noteLoss(ctx, seat.rec, f, seat.leaving)
 	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
 	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
+	s.events.change(seat.rec, f.rec, f.outcome)
 	seat.rec, seat.notBefore = f.rec, f.notBefore
 	s.judge(ctx, f.outcome)
 	if f.rec.Phase == forgotten {

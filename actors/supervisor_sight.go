@@ -137,6 +137,7 @@ func (s *supervisor) sweepFailed(ctx actor.Context, f sweepFailed) {
 func (s *supervisor) lostSight(ctx actor.Context, err error) {
 	if s.sight.outage == "" {
 		s.Log.Warn("vSphere cannot be read; the pool waits", "pool", s.config.Name, "err", err)
+		s.events.outage()
 	}
 	s.sight.outage, s.sight.misfit = err.Error(), misfit(err)
 	s.answerWaiting(ctx)

@@ -46,13 +46,14 @@ func Start(o Options) (*Pool, error) {
 		system:     actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return log })),
 		ops:        newOperations(),
 		recorderOp: newOperations(),
+		events:     newEvents(),
 	}
 	p.recorder = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &recorder{journal: o.Journal, ops: p.recorderOp}
 	}))
 	p.supervisor = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
-			Options: o, ops: p.ops, recorder: p.recorder,
+			Options: o, ops: p.ops, recorder: p.recorder, events: p.events,
 			seats: map[vsphere.MachineID]*seat{}, byPID: map[string]vsphere.MachineID{},
 			attaching: map[vsphere.MachineID]attachment{},
 		}
