@@ -107,7 +107,7 @@ func (p *Proxy) DropSessions() {
 }
 
 // Calls counts the calls that arrived since Reset, whatever became of them, by method. Reads are told apart by the type of the object
-// that they begin at: "RetrievePropertiesEx Task".
+// that they begin at, and of several: "RetrievePropertiesEx Task", "RetrievePropertiesEx Tasks".
 func (p *Proxy) Calls() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,16 +14,21 @@ import (
 // call is what a proxy knows of a SOAP request.
 type call struct {
 	method string
-	// begins is the type of the first object that a read names, listing says that it goes on from there.
+	// begins is the type of the first object that a read names, objects how many it names; listing says that it goes on from there.
 	begins  string
+	objects int
 	listing bool
 }
 
 func (c call) label() string {
-	if c.begins == "" {
+	switch {
+	case c.begins == "":
 		return c.method
+	case c.objects > 1:
+		return c.method + " " + c.begins + "s"
+	default:
+		return c.method + " " + c.begins
 	}
-	return c.method + " " + c.begins
 }
 
 func (c call) reads() bool {
@@ -59,6 +64,7 @@ func parseCall(body []byte) call {
 func (c *call) note(start xml.StartElement) {
 	switch start.Name.Local {
 	case "obj":
+		c.objects++
 		for _, a := range start.Attr {
 			if a.Name.Local == "type" && c.begins == "" {
 				c.begins = a.Value
