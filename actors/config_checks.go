@@ -1,10 +1,13 @@
 package actors
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"unicode"
@@ -32,6 +35,21 @@ var readableFile = rule{check: func(value any) string {
 	return unless(err == nil && !info.IsDir(), "must be a file")
 }}
 
+// jsonText is checked before vCenter is asked for anything: a guest that cannot read its Ignition document does not boot at all.
+var jsonText = rule{check: func(value any) string {
+	return unless(json.Valid([]byte(value.(string))), "must be JSON; translate Butane documents with butane first")
+}}
+
+var jsonFile = rule{check: func(value any) string {
+	document, err := os.ReadFile(value.(string))
+	return unless(err != nil || json.Valid(document), "must hold JSON; translate Butane documents with butane first")
+}}
+
+var ownInstanceID = rule{check: func(value any) string {
+	_, pinned := value.(map[string]any)["instance-id"]
+	return unless(!pinned, "must not have the key \"instance-id\": it is the machine's id, or cloud-init would run only once per image")
+}}
+
 // ownKeys begin the extraConfig keys that the pool writes itself.
 const ownKeys = "vspherepool."
 
@@ -54,6 +72,7 @@ type pairing struct {
 func pairings(c Config) []pairing {
 	api, tpl := c.CloudAPISettings, c.ProvisioningTemplate
 	badName := checkNames(tpl.NameTemplate, c.Name)
+	guestData := checkGuestData(tpl, c.Name)
 	return []pairing{
 		{
 			"bounds.min", "bounds.max", c.Bounds.Max != nil && c.Bounds.Min > *c.Bounds.Max,
@@ -76,6 +95,24 @@ func pairings(c Config) []pairing {
 			"must not be given together with datastore: keep one of the two",
 		},
 		{
+			"provisioningTemplate.datastoreCluster", "provisioningTemplate.datastore",
+			tpl.DatastoreCluster != "" && (tpl.Datastore != "" || len(tpl.Datastores) > 0),
+			"must not be given together with datastore or datastores: keep one of them",
+		},
+		{
+			"provisioningTemplate.ignition.config", "provisioningTemplate.ignition.configFile",
+			tpl.Ignition.Config != "" && tpl.Ignition.ConfigFile != "",
+			"must not be given together with configFile: keep one of the two",
+		},
+		{
+			"provisioningTemplate.ignition", "provisioningTemplate.cloudInit",
+			tpl.Ignition != (vsphere.Ignition{}) && !reflect.ValueOf(tpl.CloudInit).IsZero(),
+			"must not be given together with cloudInit: a guest reads either",
+		},
+		{
+			"provisioningTemplate.cloudInit", "provisioningTemplate.nameTemplate", badName == "" && guestData != "", guestData,
+		},
+		{
 			"provisioningTemplate.cloudInit.userData", "provisioningTemplate.cloudInit.userDataFile",
 			tpl.CloudInit.UserData != "" && tpl.CloudInit.UserDataFile != "",
 			"must not be given together with userDataFile: keep one of the two",
@@ -91,20 +128,39 @@ func pairings(c Config) []pairing {
 // maxName is the longest name that vCenter gives a VM.
 const maxName = 80
 
-// checkNames tries a name template on two machines.
+// sampleMachines are two ids to try templates on.
+var sampleMachines = [2]vsphere.MachineID{"01234567-89ab-4cde-8f01-23456789abcd", "fedcba98-7654-4321-9edc-ba9876543210"}
+
+// checkNames tries a name template on two machines, and on one whose name was taken, which may be longer.
 func checkNames(nameTemplate, pool string) string {
-	one, err := nameOf(nameTemplate, pool, "01234567-89ab-4cde-8f01-23456789abcd", 0)
+	one, err := nameOf(nameTemplate, pool, sampleMachines[0], 0)
 	if err != nil {
 		return err.Error()
 	}
-	other, err := nameOf(nameTemplate, pool, "fedcba98-7654-4321-9edc-ba9876543210", 0)
+	other, err := nameOf(nameTemplate, pool, sampleMachines[1], 0)
 	if err != nil {
 		return err.Error()
 	}
 	if one == other {
 		return "gives all machines one name: use {{.Short}} or {{.ID}} in it"
 	}
-	return checkName(one)
+	another, err := nameOf(nameTemplate, pool, sampleMachines[0], 1)
+	if err != nil {
+		return err.Error()
+	}
+	return cmp.Or(checkName(one), checkName(another))
+}
+
+// checkGuestData tries the templates of host name and metadata on a machine.
+func checkGuestData(t vsphere.Template, pool string) string {
+	name, err := nameOf(t.NameTemplate, pool, sampleMachines[0], 0)
+	if err != nil {
+		return "" // told of the name template already
+	}
+	if err := t.CloudInit.Check(pool, name, sampleMachines[0]); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // checkName refuses '/', '\\' and '%', which vCenter stores in an escaped form only: such a name would be read back as another one.

@@ -51,6 +51,9 @@ func UnmaskConfig(posted, stored []byte) ([]byte, error) {
 	return json.Marshal(tree)
 }
 
+// ignitionPath leads to a document with the keys and password hashes of the machines' users.
+const ignitionPath = "provisioningTemplate.ignition.config"
+
 // leavesOf are the values of a tree by path.
 func leavesOf(tree any) map[string]any {
 	leaves := map[string]any{}
@@ -89,7 +92,8 @@ func rewrite(p place, leaf func(place) any) any {
 	case map[string]any:
 		made := make(map[string]any, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			made[key] = rewrite(place{joinPath(p.path, key), p.secret || namesSecret(key), v[key]}, leaf)
+			path := joinPath(p.path, key)
+			made[key] = rewrite(place{path, p.secret || namesSecret(key) || path == ignitionPath, v[key]}, leaf)
 		}
 		return made
 	case []any:

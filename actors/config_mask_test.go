@@ -15,6 +15,7 @@ name: web
 cloudApiSettings: {url: "https://root:s3cret@vc/sdk", password: s3cret, passwordFile: /etc/password}
 provisioningTemplate:
   cloudInit: {userData: "#cloud-config s3cret", userDataFile: /etc/cloud.yaml}
+  ignition: {config: '{"passwordHash": "s3cret"}', configFile: /etc/ignition.json}
   extraConfig: {guestinfo.userdata: s3cret, note: "see http://u:s3cret@a/ and ftp://v:s3cret@b/c?d=e@f"}
 alerts:
   smtp: [{smtpClientConfig: {authentication: {username: u, password: s3cret}}}]
@@ -35,7 +36,8 @@ func TestMaskConfig(t *testing.T) {
 		`{"password":"********","username":"u"}}}]},"cloudApiSettings":{"password":"********","passwordFile":"/etc/password",` +
 		`"url":"https://root:********@vc/sdk"},"empty":{"password":"","token":null},"name":"web","pin":{"password":"********"},` +
 		`"provisioningTemplate":{"cloudInit":{"userData":"********","userDataFile":"/etc/cloud.yaml"},"extraConfig":` +
-		`{"guestinfo.userdata":"********","note":"see http://u:********@a/ and ftp://v:********@b/c?d=e@f"}}}`
+		`{"guestinfo.userdata":"********","note":"see http://u:********@a/ and ftp://v:********@b/c?d=e@f"},` +
+		`"ignition":{"config":"********","configFile":"/etc/ignition.json"}}}`
 	if string(masked) != want {
 		t.Errorf("got  %s\nwant %s", masked, want)
 	}

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"reflect"
 	"slices"
@@ -19,6 +20,16 @@ name: web
 cloudApiSettings: {url: "https://vcenter.example/sdk", username: user, password: pass}
 provisioningTemplate: {template: /DC0/vm/ubuntu, folder: /DC0/vm/web}
 `
+
+// incompressible is hexadecimal noise of a length.
+func incompressible(n int) string {
+	var b strings.Builder
+	r := rand.New(rand.NewPCG(1, 2))
+	for b.Len() < n {
+		fmt.Fprintf(&b, "%016x", r.Uint64())
+	}
+	return b.String()[:n]
+}
 
 func sampleConfig(t testing.TB) []byte {
 	t.Helper()
@@ -45,6 +56,23 @@ func TestParseConfigSample(t *testing.T) {
 	}
 	if unknown := UnknownKeys(sampleConfig(t)); unknown != nil {
 		t.Errorf("unknown keys in the sample: %q", unknown)
+	}
+}
+
+func TestParseConfigPlacement(t *testing.T) {
+	c, err := ParseConfig([]byte(machineTemplate("datastoreCluster: /DC0/datastore/POD0, hosts: [host-1, host-2], storagePolicy: Gold, " +
+		"customization: linux, ignition: {configFile: testdata/config_ignition.json}")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.ProvisioningTemplate
+	if got.DatastoreCluster != "/DC0/datastore/POD0" || len(got.Hosts) != 2 || got.StoragePolicy != "Gold" || got.Customization != "linux" ||
+		got.Ignition.ConfigFile == "" {
+		t.Errorf("%+v", got)
+	}
+	c, err = ParseConfig([]byte(machineTemplate("cloudInit: {hostname: '{{.Name}}.example.com', metaData: {rack: 7, names: ['{{.ID}}']}}")))
+	if err != nil || c.ProvisioningTemplate.CloudInit.Hostname != "{{.Name}}.example.com" {
+		t.Errorf("%+v, %v", c.ProvisioningTemplate.CloudInit, err)
 	}
 }
 
@@ -156,8 +184,28 @@ func TestParseConfigProblems(t *testing.T) {
 			machineTemplate("cpus: -1, memoryMiB: -1, diskGiB: -1"),
 			"provisioningTemplate.cpus provisioningTemplate.memoryMiB provisioningTemplate.diskGiB",
 		},
-		"ready":          {machineTemplate("ready: tools"), "provisioningTemplate.ready"},
-		"two datastores": {machineTemplate("datastore: a, datastores: [b]"), "provisioningTemplate.datastores"},
+		"ready":                 {machineTemplate("ready: tools"), "provisioningTemplate.ready"},
+		"two datastores":        {machineTemplate("datastore: a, datastores: [b]"), "provisioningTemplate.datastores"},
+		"cluster and datastore": {machineTemplate("datastore: a, datastoreCluster: b"), "provisioningTemplate.datastoreCluster"},
+		"cluster and several":   {machineTemplate("datastores: [a], datastoreCluster: b"), "provisioningTemplate.datastoreCluster"},
+		"one host":              {machineTemplate("hosts: esx1"), "provisioningTemplate.hosts"},
+		"two ignitions": {
+			machineTemplate("ignition: {config: '{}', configFile: testdata/config_ignition.json}"), "provisioningTemplate.ignition.config",
+		},
+		"butane":              {machineTemplate("ignition: {config: 'variant: fcos hunter2'}"), "provisioningTemplate.ignition.config"},
+		"ignition file":       {machineTemplate("ignition: {configFile: testdata/absent}"), "provisioningTemplate.ignition.configFile"},
+		"no ignition in it":   {machineTemplate("ignition: {configFile: testdata/config_sample.yaml}"), "provisioningTemplate.ignition.configFile"},
+		"ignition, cloudInit": {machineTemplate("ignition: {config: '{}'}, cloudInit: {userData: x}"), "provisioningTemplate.ignition"},
+		"instance id":         {machineTemplate("cloudInit: {metaData: {instance-id: x}}"), "provisioningTemplate.cloudInit.metaData"},
+		"host name":           {machineTemplate("cloudInit: {hostname: '{{.Name}}_'}"), "provisioningTemplate.cloudInit"},
+		"host name of what":   {machineTemplate("cloudInit: {hostname: '{{.Host}}'}"), "provisioningTemplate.cloudInit"},
+		"metadata of what":    {machineTemplate("cloudInit: {metaData: {a: [{b: '{{.Host}}'}]}}"), "provisioningTemplate.cloudInit"},
+		"metadata too long": {
+			machineTemplate("cloudInit: {metaData: {a: '" + incompressible(100<<10) + "'}}"), "provisioningTemplate.cloudInit",
+		},
+		"host name and name": {
+			machineTemplate("nameTemplate: '{{.Pool', cloudInit: {hostname: '{{.Name}}'}"), "provisioningTemplate.nameTemplate",
+		},
 		"networks":       {machineTemplate("networks: VM Network"), "provisioningTemplate.networks"},
 		"own key":        {machineTemplate("extraConfig: {VspherePool.mark: x}"), "provisioningTemplate.extraConfig"},
 		"number in text": {machineTemplate("extraConfig: {a.b: 4}"), `provisioningTemplate.extraConfig["a.b"]`},
@@ -176,6 +224,10 @@ func TestParseConfigProblems(t *testing.T) {
 			"provisioningTemplate.nameTemplate",
 		},
 		"name too long": {machineTemplate("nameTemplate: '{{.ID}}{{.ID}}{{.ID}}'"), "provisioningTemplate.nameTemplate"},
+		"name too long when taken": {
+			strings.Replace(machineTemplate("nameTemplate: '{{.Pool}}-{{.ID}}'"), "name: web", "name: "+strings.Repeat("w", 40), 1),
+			"provisioningTemplate.nameTemplate",
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -51,6 +51,9 @@ var configKeys = []configKey{
 	{path: "provisioningTemplate.bootTimeout", byDefault: "10m", rules: []rule{positive}},
 	{path: "provisioningTemplate.nameTemplate", byDefault: "{{.Pool}}-{{.Short}}"},
 	{path: "provisioningTemplate.cloudInit.userDataFile", rules: []rule{readableFile}},
+	{path: "provisioningTemplate.cloudInit.metaData", rules: []rule{ownInstanceID}},
+	{path: "provisioningTemplate.ignition.config", rules: []rule{jsonText}},
+	{path: "provisioningTemplate.ignition.configFile", rules: []rule{readableFile, jsonFile}},
 	{path: "provisioningTemplate.extraConfig", rules: []rule{foreignKeys}},
 
 	{path: "scaleInConfig.victimSelectionPolicy", byDefault: "NEWEST", rules: []rule{oneOf("NEWEST", "OLDEST")}},

@@ -1,42 +1,40 @@
 package vsphere
 
 import (
-	"bytes"
-	"compress/gzip"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
-	"os"
+	"slices"
 )
 
-// guestinfoLimit is the longest value that VMware Tools hand to a guest.
-const guestinfoLimit = 64 << 10
-
 func (ci CloudInit) used() bool {
-	return ci.UserData != "" || ci.UserDataFile != "" || len(ci.MetaData) > 0
+	return ci.UserData != "" || ci.UserDataFile != "" || ci.Hostname != "" || len(ci.MetaData) > 0
 }
 
 // userData is the encoded user data, the same for every machine; empty without any.
 func (ci CloudInit) userData() (string, error) {
-	data := ci.UserData
-	if ci.UserDataFile != "" {
-		b, err := os.ReadFile(ci.UserDataFile)
-		if err != nil {
-			return "", &Error{Kind: Misconfigured, Object: ci.UserDataFile, Err: err, Hint: "userDataFile must be a readable file"}
-		}
-		data = string(b)
+	data, err := textOrFile(ci.UserData, ci.UserDataFile, "userDataFile")
+	if err != nil || len(data) == 0 {
+		return "", err
 	}
-	if data == "" {
-		return "", nil
-	}
-	return encodeGuestinfo("cloudInit.userData", []byte(data))
+	return encodeGuestinfo("cloudInit.userData", data)
 }
 
-// metaData is one machine's encoded metadata. The instance id makes cloud-init run once per machine, not once per image.
-func (ci CloudInit) metaData(order CloneOrder) (string, error) {
-	all := map[string]any{"instance-id": string(order.ID), "local-hostname": order.Name}
-	maps.Copy(all, ci.MetaData)
+// metaData is one machine's encoded metadata. The instance id makes cloud-init run once per machine, not once per image, so it cannot
+// be chosen: one that is the same for all machines would keep all but the first boot of the image from being configured.
+func (ci CloudInit) metaData(seen naming) (string, error) {
+	hostname, err := seen.hostname(ci.Hostname)
+	if err != nil {
+		return "", err
+	}
+	all := map[string]any{"local-hostname": hostname}
+	own, err := seen.fill("cloudInit.metaData", ci.MetaData)
+	if err != nil {
+		return "", &Error{Kind: Misconfigured, Object: "cloudInit.metaData", Err: err, Hint: "use {{.Name}}, {{.Pool}}, {{.Short}} and {{.ID}}"}
+	}
+	maps.Copy(all, own.(map[string]any))
+	all["instance-id"] = seen.ID
 	b, err := json.Marshal(all) // cloud-init reads YAML, of which JSON is a part
 	if err != nil {
 		return "", &Error{Kind: Misconfigured, Object: "cloudInit.metaData", Err: err}
@@ -44,32 +42,59 @@ func (ci CloudInit) metaData(order CloneOrder) (string, error) {
 	return encodeGuestinfo("cloudInit.metaData", b)
 }
 
+// fill evaluates the texts of a tree as templates.
+func (n naming) fill(path string, value any) (any, error) {
+	switch v := value.(type) {
+	case string:
+		return n.apply(path, v)
+	case map[string]any:
+		made := make(map[string]any, len(v))
+		var failures error
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			filled, err := n.fill(path+"."+key, v[key])
+			made[key], failures = filled, errors.Join(failures, err)
+		}
+		return made, failures
+	case []any:
+		made := make([]any, len(v))
+		var failures error
+		for i, element := range v {
+			filled, err := n.fill(fmt.Sprintf("%s[%d]", path, i), element)
+			made[i], failures = filled, errors.Join(failures, err)
+		}
+		return made, failures
+	default:
+		return value, nil
+	}
+}
+
 // guestinfo are the keys of cloud-init's VMware datasource.
-func (ci CloudInit) guestinfo(order CloneOrder, userData string) (map[string]string, error) {
+func (ci CloudInit) guestinfo(seen naming, userData string) (map[string]string, error) {
 	keys := map[string]string{}
 	if !ci.used() {
 		return keys, nil
 	}
-	meta, err := ci.metaData(order)
+	meta, err := ci.metaData(seen)
 	if err != nil {
 		return nil, err
 	}
-	keys["guestinfo.metadata"], keys["guestinfo.metadata.encoding"] = meta, "gzip+base64"
+	keys["guestinfo.metadata"], keys["guestinfo.metadata.encoding"] = meta, guestinfoEncoding
 	if userData != "" {
-		keys["guestinfo.userdata"], keys["guestinfo.userdata.encoding"] = userData, "gzip+base64"
+		keys["guestinfo.userdata"], keys["guestinfo.userdata.encoding"] = userData, guestinfoEncoding
 	}
 	return keys, nil
 }
 
-func encodeGuestinfo(name string, plain []byte) (string, error) {
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	_, _ = z.Write(plain) // a buffer takes everything
-	_ = z.Close()
-	encoded := base64.StdEncoding.EncodeToString(b.Bytes())
-	if len(encoded) > guestinfoLimit {
-		return "", misconfigured(name, fmt.Sprintf("it is %d bytes long once encoded", len(encoded)),
-			fmt.Sprintf("shorten it to %d bytes, or have it fetch the rest", guestinfoLimit))
+// Check tries the templates of host name and metadata on a machine, and the size of what they make. Kind: Misconfigured.
+func (ci CloudInit) Check(pool, name string, id MachineID) error {
+	_, err := ci.metaData(newNaming(name, pool, id))
+	return wrap("make", "metadata", err)
+}
+
+// check finds what vCenter need not be asked for.
+func (ci CloudInit) check() error {
+	if _, pinned := ci.MetaData["instance-id"]; pinned {
+		return misconfigured("cloudInit.metaData", "instance-id is the machine's id and cannot be set", "leave instance-id out")
 	}
-	return encoded, nil
+	return nil
 }

@@ -23,6 +23,9 @@ const (
 	Suspended  PowerState = "suspended"
 )
 
+// Unreadable is the [VM].Connection of a VM of which vCenter hides something, mostly for want of a privilege.
+const Unreadable = "unreadable"
+
 // VM is one observation of a virtual machine. Values only: copies share nothing that is ever written again.
 type VM struct {
 	Ref          Ref
@@ -30,7 +33,7 @@ type VM struct {
 	InstanceUUID string
 	Power        PowerState
 	// Connected is false while vCenter calls the VM disconnected, inaccessible, orphaned or invalid: nothing may be concluded
-	// from such an observation. Connection is vCenter's own word for it (VirtualMachineConnectionState).
+	// from such an observation. Connection is vCenter's own word for it (VirtualMachineConnectionState), or [Unreadable].
 	Connected  bool
 	Connection string
 	// ToolsRunning says that VMware Tools answer in the guest.
@@ -139,6 +142,11 @@ type Site struct {
 	// CPUs and MemoryMiB are the size of machines to come.
 	CPUs      int
 	MemoryMiB int
+	// Customized says that machines are customized by a specification of vCenter's, and so are not ready before that has succeeded.
+	Customized bool
+	// NameLimit is the longest VM name, in characters, that a machine may have: 15 where it becomes a Windows computer name; 0: vCenter's
+	// own limit of 80.
+	NameLimit int
 	// Notes are sentences for the operator about choices made for him, such as a clone mode he left open.
 	Notes []string
 	// Flaw says why no machine can be made: the template, or something else that it refers to, is not there or does not fit. The rest

@@ -3,6 +3,7 @@ package vsphere
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -13,20 +14,47 @@ import (
 
 // placement is a provisioning template, resolved: all that a clone spec needs and that is the same for every machine.
 type placement struct {
-	template   Template
-	source     types.ManagedObjectReference
-	folder     types.ManagedObjectReference
-	pool       types.ManagedObjectReference
+	template Template
+	source   types.ManagedObjectReference
+	folder   types.ManagedObjectReference
+	pool     types.ManagedObjectReference
+	// datastores to choose from, or the cluster that recommends one.
 	datastores []types.ManagedObjectReference
-	snapshot   *types.ManagedObjectReference
-	linked     bool
+	cluster    *types.ManagedObjectReference
+	// hosts to choose from; none leaves the choice to DRS.
+	hosts []types.ManagedObjectReference
+	// parents are the datastores of the template's disks, which a linked clone shares.
+	parents []types.ManagedObjectReference
+	needs   footprint
+	// profile is the id of the storage policy; empty without one.
+	profile string
+	// disks are the template's, by device key.
+	disks []int32
+
+	snapshot     *types.ManagedObjectReference
+	snapshotName string
+	linked       bool
 	// devices are the changes to the template's devices.
 	devices []types.BaseVirtualDeviceConfigSpec
 	// coresPerSocket is set where the template's own does not divide the number of CPUs asked for.
 	coresPerSocket int32
 	dropVApp       bool
-	userData       string
+	// renewTPM gives each clone a TPM of its own.
+	renewTPM      bool
+	customization *types.CustomizationSpec
+	// userData and ignition are encoded.
+	userData string
+	ignition string
+	// notes are sentences for the operator that came up on the way.
+	notes []string
 }
+
+func (p placement) wish() wish {
+	return wish{stores: p.datastores, hosts: p.hosts, parents: p.parents, needs: p.needs, only: len(p.datastores) == 1}
+}
+
+// poolName is how the resource pool is called in messages.
+func (p placement) poolName() string { return cmp.Or(p.template.ResourcePool, p.pool.Value) }
 
 // resolve fills placement and site in. Without the folder nothing can be followed; without the rest only no machines can be made.
 func (c *Client) resolve(ctx context.Context, t Template) error {
@@ -52,7 +80,7 @@ func (c *Client) resolve(ctx context.Context, t Template) error {
 
 // resolveMaking resolves what it takes to make machines.
 func (c *Client) resolveMaking(ctx context.Context, t Template) error {
-	p, err := newPlacement(t)
+	p, err := newPlacement(c.pool, t)
 	if err != nil {
 		return err
 	}
@@ -62,7 +90,7 @@ func (c *Client) resolveMaking(ctx context.Context, t Template) error {
 		return err
 	}
 	for _, step := range []func(context.Context, *placement, mo.VirtualMachine) error{
-		c.chooseMode, c.choosePool, c.chooseDatastores, c.chooseDevices,
+		c.chooseMode, c.choosePool, c.chooseHosts, c.chooseDatastores, c.chooseDevices, c.choosePolicy, c.chooseCustomization,
 	} {
 		if err := step(ctx, &p, source); err != nil {
 			return err
@@ -73,13 +101,27 @@ func (c *Client) resolveMaking(ctx context.Context, t Template) error {
 	return nil
 }
 
-// newPlacement checks what can be checked without vCenter.
-func newPlacement(t Template) (placement, error) {
-	if err := freeKeys(t.ExtraConfig); err != nil {
-		return placement{}, err
+// newPlacement checks what can be checked without vCenter, on a machine that will never be.
+func newPlacement(pool string, t Template) (placement, error) {
+	p := placement{template: t}
+	if err := errors.Join(freeKeys(t.ExtraConfig), t.CloudInit.check()); err != nil {
+		return p, err
 	}
-	data, err := t.CloudInit.userData()
-	return placement{template: t, userData: data}, err
+	if t.CloudInit.used() && t.Ignition.used() {
+		return p, misconfigured("ignition", "cloudInit is set too", "keep one of the two: a guest reads either")
+	}
+	var err error
+	if p.userData, err = t.CloudInit.userData(); err != nil {
+		return p, err
+	}
+	if p.ignition, err = t.Ignition.data(); err != nil {
+		return p, err
+	}
+	sample, err := sampleOrder(t, pool)
+	if err == nil {
+		_, err = p.config(pool, sample)
+	}
+	return p, err
 }
 
 func (c *Client) source(ctx context.Context, p *placement) (mo.VirtualMachine, error) {
@@ -89,8 +131,9 @@ func (c *Client) source(ctx context.Context, p *placement) (mo.VirtualMachine, e
 		return vm, setting("template", err)
 	}
 	p.source = ref
-	err = c.properties(ctx, ref, &vm, "name", "config.hardware", "config.files", "config.vAppConfig", "snapshot", "resourcePool",
-		"runtime.host", "datastore")
+	err = c.properties(ctx, ref, &vm, "name", "config.hardware", "config.files", "config.vAppConfig", "config.guestId",
+		"config.memoryAllocation", "config.memoryReservationLockedToMax", "summary.storage", "snapshot", "resourcePool", "runtime.host",
+		"datastore")
 	if err == nil && vm.Config == nil {
 		err = &Error{Kind: Storage, Object: p.template.Template, Hint: "vCenter cannot read the template's configuration; see its state there"}
 	}
@@ -130,43 +173,6 @@ func (c *Client) rootPool(ctx context.Context, source mo.VirtualMachine) (types.
 	return *compute.ResourcePool, nil
 }
 
-// chooseDatastores always ends with at least one: a clone without a datastore in its spec would spread like the template's disks do,
-// and a disk outside the machine's own directory does not count as its own when it is destroyed.
-func (c *Client) chooseDatastores(ctx context.Context, p *placement, source mo.VirtualMachine) error {
-	wanted := slices.Clone(p.template.Datastores)
-	if p.template.Datastore != "" {
-		wanted = append(wanted, p.template.Datastore)
-	}
-	for _, text := range wanted {
-		ref, err := c.reference(ctx, text, "Datastore")
-		if err != nil {
-			return setting("datastore", err)
-		}
-		p.datastores = append(p.datastores, ref)
-	}
-	if len(wanted) > 0 {
-		return nil
-	}
-	home, err := c.home(ctx, source)
-	p.datastores = []types.ManagedObjectReference{home}
-	return wrap("find datastore", source.Name, err)
-}
-
-// home is the datastore that the template's configuration file lies on.
-func (c *Client) home(ctx context.Context, source mo.VirtualMachine) (types.ManagedObjectReference, error) {
-	name, _ := datastorePath(source.Config.Files.VmPathName)
-	found, err := c.retrieve(ctx, objects(source.Datastore, []string{"name"}, true))
-	if err != nil {
-		return types.ManagedObjectReference{}, err
-	}
-	for _, o := range found {
-		if value[string](o, "name") == name {
-			return o.Obj, nil
-		}
-	}
-	return types.ManagedObjectReference{}, misconfigured(source.Name, "the template's datastore is not known", "set datastore")
-}
-
 // survey fills in what the site says of machines to come.
 func (c *Client) survey(source mo.VirtualMachine) {
 	mode := CloneFull
@@ -178,7 +184,9 @@ func (c *Client) survey(source mo.VirtualMachine) {
 	c.site.CloneMode = mode
 	c.site.CPUs = cmp.Or(t.CPUs, int(source.Config.Hardware.NumCPU))
 	c.site.MemoryMiB = cmp.Or(t.MemoryMiB, int(source.Config.Hardware.MemoryMB))
-	c.site.Notes = notes(c.place, source)
+	c.site.Customized = c.place.customization != nil
+	c.site.NameLimit = c.place.nameLimit(source.Config.GuestId)
+	c.site.Notes = append(notes(c.place, source), c.place.notes...)
 }
 
 // notes tell the operator what was decided in his place, and what will surprise him.

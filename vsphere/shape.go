@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
+	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -30,8 +32,8 @@ func (c *Client) chooseMode(_ context.Context, p *placement, source mo.VirtualMa
 	if err := linkable(p, snapshot); err != nil {
 		return err
 	}
-	if p.linked || t.Snapshot != "" {
-		p.snapshot = snapshot
+	if snapshot != nil && (p.linked || t.Snapshot != "") {
+		p.snapshot, p.snapshotName = snapshot, titleOf(*snapshot, source.Snapshot.RootSnapshotList)
 	}
 	return nil
 }
@@ -66,6 +68,18 @@ func pickSnapshot(name string, source mo.VirtualMachine) (*types.ManagedObjectRe
 	return &found[0], nil
 }
 
+func titleOf(ref types.ManagedObjectReference, trees []types.VirtualMachineSnapshotTree) string {
+	for _, t := range trees {
+		if t.Snapshot == ref {
+			return t.Name
+		}
+		if name := titleOf(ref, t.ChildSnapshotList); name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
 func named(trees []types.VirtualMachineSnapshotTree, name string) []types.ManagedObjectReference {
 	var found []types.ManagedObjectReference
 	for _, t := range trees {
@@ -90,7 +104,41 @@ func (c *Client) chooseDevices(ctx context.Context, p *placement, source mo.Virt
 	p.devices = append(disk, cards...)
 	p.coresPerSocket = coresPerSocket(p.template.CPUs, source.Config.Hardware.NumCoresPerSocket)
 	p.dropVApp = source.Config.VAppConfig != nil && p.template.CloudInit.used()
+	p.chooseTPM(devices, c.vim.ServiceContent.About.ApiVersion)
 	return err
+}
+
+// tpmRenewal is the first version of the API that can replace a clone's TPM (API reference, VirtualMachineCloneSpec).
+const tpmRenewal = "8.0.0.1"
+
+// chooseTPM has each clone's virtual TPM replaced: by default it is copied, and all machines share its secrets.
+func (p *placement) chooseTPM(devices object.VirtualDeviceList, version string) {
+	if len(devices.SelectByType((*types.VirtualTPM)(nil))) == 0 {
+		return
+	}
+	if p.renewTPM = !older(version, tpmRenewal); !p.renewTPM {
+		p.notes = append(p.notes, fmt.Sprintf("all machines will share the secrets of the virtual TPM of %s: vCenter replaces it in clones "+
+			"from version 8.0 on; remove it from the template, or update vCenter.", p.template.Template))
+	}
+}
+
+// older compares dotted version numbers; what is no number counts as 0.
+func older(version, than string) bool {
+	a, b := strings.Split(version, "."), strings.Split(than, ".")
+	for i := range max(len(a), len(b)) {
+		if x, y := numberAt(a, i), numberAt(b, i); x != y {
+			return x < y
+		}
+	}
+	return false
+}
+
+func numberAt(parts []string, i int) int {
+	if i >= len(parts) {
+		return 0
+	}
+	n, _ := strconv.Atoi(parts[i])
+	return n
 }
 
 // coresPerSocket is 0 where the template's own fits: vCenter refuses a number of CPUs that it does not divide.

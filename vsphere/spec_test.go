@@ -18,7 +18,7 @@ var machine = CloneOrder{ID: "5f6a9f2e-0000-4000-8000-000000000001", Name: "web-
 
 func place(t *testing.T, template Template) placement {
 	t.Helper()
-	p, err := newPlacement(template)
+	p, err := newPlacement("web", template)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func place(t *testing.T, template Template) placement {
 
 func build(t *testing.T, p placement) (types.VirtualMachineCloneSpec, map[string]string) {
 	t.Helper()
-	spec, err := p.spec("web", machine, types.ManagedObjectReference{Type: "Datastore", Value: "datastore-1"})
+	spec, err := p.spec("web", machine, spot{store: datastore("datastore-1")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,22 +125,22 @@ func TestCloudInitTooLong(t *testing.T) {
 		noise[i] = byte(r.IntN(256))
 	}
 	for _, ci := range []CloudInit{{UserData: string(noise)}, {UserDataFile: "/does/not/exist"}} {
-		if _, err := newPlacement(Template{CloudInit: ci}); KindOf(err) != Misconfigured {
+		if _, err := newPlacement("web", Template{CloudInit: ci}); KindOf(err) != Misconfigured {
 			t.Errorf("%v", err)
 		}
 	}
-	if _, err := newPlacement(Template{CloudInit: CloudInit{UserData: strings.Repeat("x", 1<<20)}}); err != nil {
+	if _, err := newPlacement("web", Template{CloudInit: CloudInit{UserData: strings.Repeat("x", 1<<20)}}); err != nil {
 		t.Errorf("a megabyte that compresses well: %v", err)
 	}
-	p := place(t, Template{CloudInit: CloudInit{MetaData: map[string]any{"x": base64.StdEncoding.EncodeToString(noise)}}})
-	if _, err := p.spec("web", machine, types.ManagedObjectReference{}); KindOf(err) != Misconfigured {
+	meta := map[string]any{"x": base64.StdEncoding.EncodeToString(noise)}
+	if _, err := newPlacement("web", Template{CloudInit: CloudInit{MetaData: meta}}); KindOf(err) != Misconfigured {
 		t.Errorf("%v", err)
 	}
 }
 
 func TestReservedKeys(t *testing.T) {
 	for _, key := range []string{"vspherepool.mark", "VspherePool.other"} {
-		if _, err := newPlacement(Template{ExtraConfig: map[string]string{key: "x"}}); KindOf(err) != Misconfigured {
+		if _, err := newPlacement("web", Template{ExtraConfig: map[string]string{key: "x"}}); KindOf(err) != Misconfigured {
 			t.Errorf("%s: %v", key, err)
 		}
 	}
