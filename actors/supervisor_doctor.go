@@ -12,8 +12,9 @@ import (
 
 const (
 	examineTimeout = 2 * time.Minute
-	// examinePause is how soon something that is wrong is looked for again.
+	// examinePause is how soon it is looked again at what is wrong, refusedPause how soon for a privilege that turned out to be missing.
 	examinePause = 5 * time.Minute
+	refusedPause = 30 * time.Second
 )
 
 // checkup is what the last examination of vCenter found.
@@ -41,9 +42,9 @@ func (s *supervisor) examine(ctx actor.Context) {
 	})
 }
 
-// examineAgain is examine, unless that was done a moment ago.
-func (s *supervisor) examineAgain(ctx actor.Context) {
-	if time.Since(s.checkup.at) > examinePause {
+// examineAgain is examine, unless that was done less than the pause ago.
+func (s *supervisor) examineAgain(ctx actor.Context, pause time.Duration) {
+	if time.Since(s.checkup.at) > pause {
 		s.examine(ctx)
 	}
 }

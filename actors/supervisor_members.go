@@ -118,7 +118,7 @@ func (s *supervisor) judge(ctx actor.Context, o launchOutcome) {
 		s.resolveAnew(ctx, o.cause)
 	}
 	if o.cause == vsphere.Forbidden {
-		s.examineAgain(ctx)
+		s.examineAgain(ctx, refusedPause)
 	}
 	switch o.verdict {
 	case launchSucceeded:

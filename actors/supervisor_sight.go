@@ -88,7 +88,7 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 	s.sign(ctx, view)
 	s.retireOrphan(ctx)
 	if s.unwell() {
-		s.examineAgain(ctx)
+		s.examineAgain(ctx, examinePause)
 	}
 	if doubt {
 		s.sendFollow(ctx)

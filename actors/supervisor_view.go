@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -142,7 +143,7 @@ func (s *supervisor) status() Status {
 	case s.sight.outage == "" && s.stale() != nil: // vCenter hangs, and no call has failed yet
 		st.Outage = s.stale().Error()
 	case s.sight.outage == "":
-		st.Frozen = s.frozen()
+		st.Frozen = strings.Join(s.heldBack(s.rails()), "; ")
 	case s.sight.misfit:
 		st.Blocked = "the configuration does not fit this vCenter: " + s.sight.outage
 	default:
@@ -150,7 +151,7 @@ func (s *supervisor) status() Status {
 	}
 	st.Blocked = cmp.Or(st.Blocked, s.unmakeable())
 	if s.provider != nil {
-		st.Notes = s.provider.Site().Notes
+		st.Notes = append(slices.Clone(s.provider.Site().Notes), s.diagnoses()...)
 	}
 	return st
 }
