@@ -122,7 +122,7 @@ type chaos struct {
 }
 
 func (c *chaos) act() {
-	switch c.rnd.IntN(9) {
+	switch c.rnd.IntN(11) {
 	case 0, 1:
 		n := c.rnd.IntN(12)
 		if c.pool.Resize(c.t.Context(), n) == nil {
@@ -143,7 +143,31 @@ func (c *chaos) act() {
 		c.world.fail(ops[c.rnd.IntN(len(ops))], kinds[c.rnd.IntN(len(kinds))])
 	case 8:
 		c.meddle()
+	case 9:
+		c.flicker()
+	case 10:
+		c.freezeOrThaw()
 	}
+}
+
+// flicker lets vCenter lose or regain its hold of some VMs.
+func (c *chaos) flicker() {
+	c.world.mu.Lock()
+	defer c.world.mu.Unlock()
+	word := []string{"connected", "disconnected", "inaccessible"}[c.rnd.IntN(3)]
+	for _, vm := range c.world.vms {
+		if c.rnd.IntN(3) == 0 {
+			vm.Connection, vm.Connected = word, word == "connected"
+		}
+	}
+}
+
+func (c *chaos) freezeOrThaw() {
+	if c.rnd.IntN(2) == 0 {
+		_ = c.pool.Freeze(c.t.Context(), "chaos")
+		return
+	}
+	_ = c.pool.Thaw(c.t.Context(), false)
 }
 
 func (c *chaos) terminate() {
@@ -193,7 +217,13 @@ func (c *chaos) peace() {
 	c.world.setDown(nil)
 	c.world.mu.Lock()
 	c.world.faults = map[string][]error{}
+	for _, vm := range c.world.vms {
+		vm.Connection, vm.Connected = "connected", true
+	}
 	c.world.mu.Unlock()
+	if err := c.pool.Thaw(c.t.Context(), false); err != nil {
+		c.t.Error(err)
+	}
 	c.after(45 * time.Minute)
 	size := c.view().Size
 	if size.Desired != c.desired || size.Active != c.desired {

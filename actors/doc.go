@@ -17,7 +17,10 @@
 //
 //	plan.go, victims.go   what to do next, as a pure function of values, each decision with its reason
 //	lifecycle.go          what may happen to a machine: the transition table, which dispatches; lifecycle.md is generated from it
+//	rails.go              how much the pool may do by itself: ration, crisis, churn; what each rail holds, in words
+//	rate.go               how many clones at a time vCenter bears
 //	breaker.go            when to launch after failures
+//	orphans.go            what may become of VMs that carry the pool's mark without being members
 //	observe.go            what an observation means to a machine
 //	call.go               whether a caller's request is admitted, and what it changes
 //	async.go              all waiting: goroutines, timers, futures
@@ -26,8 +29,10 @@
 //
 // A machine is a member of the pool; a VM is what vSphere has of it. A record is what is durable of a machine, a seat is the member
 // and its actor in the supervisor. A phase is where a machine's life stands; the API's six states are a coarser view of it. A turn is
-// the permission to use up a budget (creates, powerOps, deletes). A mark is the proof on the VM that it is ours. A sweep is a complete
-// reading of vSphere, a glance a partial one.
+// the permission to use up a budget (creates, powerOps, deletes). A mark is the proof on the VM that it is ours, signed by a writer. A
+// sweep is a complete reading of vSphere, a glance a partial one. A rail is a limit on what the pool does by itself; machines that were
+// lost are owed, and replaced as the rails allow. A VM of which vCenter cannot tell is unknown; many that are, or that fail together,
+// are a crisis. A stray is a VM with our mark that is no member.
 //
 // # Invariants
 //

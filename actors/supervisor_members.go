@@ -96,6 +96,9 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 		return
 	}
 	s.noteLoss(ctx, seat.rec, f, seat.leaving)
+	if f.rec.Phase == released && seat.rec.Phase != released {
+		s.held.refused++
+	}
 	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
 	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
 	s.events.change(seat.rec, f.rec, f.outcome)

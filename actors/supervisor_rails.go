@@ -17,7 +17,7 @@ type railMemory struct {
 	rate  rate
 	// failures are the machines that had worked and were lost lately, and when.
 	failures map[vsphere.MachineID]time.Time
-	// refused counts the times that a VM turned out not to be ours just before something was to be done to it.
+	// refused counts the machines that were let go because their VMs did not prove to be ours.
 	refused int
 	// doubted counts the listings in a row that were not believed, lacking the machines that the last one lacked.
 	doubted, lacking int

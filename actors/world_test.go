@@ -214,6 +214,8 @@ func (w *world) own(act string, o vsphere.Ownership) (*vsphere.VM, error) {
 		return nil, &vsphere.Error{Op: act, Kind: vsphere.NotFound}
 	case !vm.Owned(w.pool) || vm.Mark.Machine != o.Machine:
 		return nil, &vsphere.Error{Op: act, Kind: vsphere.NotOurs}
+	case !vm.Connected:
+		return nil, &vsphere.Error{Op: act, Kind: vsphere.Busy, Err: errors.New("vCenter calls it " + vm.Connection)}
 	}
 	for _, t := range w.tasks {
 		if t.ref == "" && t.err == nil && t.order.ID == o.Machine {
