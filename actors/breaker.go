@@ -23,25 +23,9 @@ const (
 	unlimited        = -1
 )
 
-// firstBackoff is the first pause after a failed launch, by cause: what heals by itself is tried again sooner than what a person
-// has to mend.
-func firstBackoff(cause vsphere.Kind) time.Duration {
-	switch cause {
-	case vsphere.Forbidden, vsphere.BadLogin, vsphere.Misconfigured, vsphere.NotFound, vsphere.Storage, vsphere.Capacity:
-		return 15 * time.Second
-	default:
-		return 3 * time.Second
-	}
-}
-
-// backoff is exponential from first to the cap, with up to 25 % of jitter taken off; jitter is in [0, 1).
+// backoff is the pause after failures that are not vSphere's, exponential from first to the cap.
 func backoff(first time.Duration, attempt int, jitter float64) time.Duration {
-	d := first
-	for i := 1; i < attempt && d < backoffCap; i++ {
-		d *= 2
-	}
-	d = min(d, backoffCap)
-	return d - time.Duration(jitter*float64(d)/4)
+	return pauses{first, backoffCap}.after(attempt, jitter)
 }
 
 // failed notes a launch that vSphere refused. Failures that arrive during a pause were under way when it began: they don't
@@ -54,7 +38,7 @@ func (b breaker) failed(now time.Time, cause vsphere.Kind, message string, jitte
 		return b
 	}
 	b.fails++
-	b.until = now.Add(backoff(firstBackoff(cause), b.fails, jitter))
+	b.until = now.Add(reactionTo(cause).launches.after(b.fails, jitter))
 	return b
 }
 
@@ -63,7 +47,7 @@ func (b breaker) bootFailed(now time.Time, message string, jitter float64) break
 	b.boots++
 	if b.boots >= bootFailureLimit {
 		b.message = message
-		b.until = now.Add(backoff(firstBackoff(vsphere.Unknown), b.boots-bootFailureLimit+1, jitter))
+		b.until = now.Add(blip.after(b.boots-bootFailureLimit+1, jitter))
 	}
 	return b
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"vspherepool/vsphere"
 )
 
 // machineActor drives one machine's life. It is a shell: the transition table decides what happens, operations.go does it, and this
@@ -29,8 +31,9 @@ type machineActor struct {
 	cancelOp context.CancelFunc
 	// todo is the phase's activity while it has not been started.
 	todo activity
-	// attempts counts failures in a row of the activity; notBefore ends the pause after the last one.
+	// attempts counts failures of one kind in a row, trouble; notBefore ends the pause after the last one.
 	attempts  int
+	trouble   vsphere.Kind
 	notBefore time.Time
 
 	// written and durable number the record's versions.
@@ -48,9 +51,6 @@ type machineActor struct {
 	timerGen  int
 	stopTimer func()
 }
-
-// powerOnAttempts is how often a power-on is tried, some ten minutes with the pauses, before the machine is replaced.
-const powerOnAttempts = 8
 
 // Receive implements actor.Actor.
 func (m *machineActor) Receive(ctx actor.Context) {
@@ -173,7 +173,7 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	m.enterPhase(ctx)
 	m.retryLater(ctx, from)
 	m.save(ctx)
-	verdict := verdictOf(transition{from, o.on, to}, o, m.rec.Error)
+	verdict := verdictOf(transition{from, o.on, to}, o, m.last())
 	verdict.cloned, verdict.queued = o.on == cloneDone, o.queued
 	m.publish(ctx, verdict)
 	return true
@@ -190,12 +190,21 @@ func (m *machineActor) rename() {
 func (m *machineActor) pace(o outcome) {
 	switch o.on {
 	case opFailed, clonePostponed, outcomeLost, nameTaken:
-		m.attempts++
-		m.notBefore = time.Now().Add(backoff(3*time.Second, m.attempts, rand.Float64()))
+		kind := vsphere.KindOf(o.err)
+		m.attempts, m.trouble = m.tries(kind), kind
+		m.notBefore = time.Now().Add(reactionTo(kind).again.after(m.attempts, rand.Float64()))
 	case turnGranted, cloneAccepted, vmAbsent:
 	default:
-		m.attempts, m.notBefore = 0, time.Time{}
+		m.attempts, m.trouble, m.notBefore = 0, vsphere.Unknown, time.Time{}
 	}
+}
+
+// tries is how often in a row the step was tried, this time included, and failed in this way.
+func (m *machineActor) tries(kind vsphere.Kind) int {
+	if kind != m.trouble {
+		return 1
+	}
+	return m.attempts + 1
 }
 
 // retryLater postpones an activity that follows its own failure; the ones that wait for a turn are postponed by the planner.
@@ -277,14 +286,14 @@ func (m *machineActor) learn(ctx actor.Context, o outcome) {
 
 // judge turns a failure into a final one when it went on for long enough, and counts the names that were taken.
 func (m *machineActor) judge(o outcome) outcome {
-	switch {
-	case o.on == nameTaken:
+	if o.on == nameTaken {
 		m.rec.Names++
-	case o.on == opFailed && m.rec.Phase == starting && m.attempts+1 >= powerOnAttempts:
-		o.on, o.reason = opRefused, "it could not be powered on"
 	}
-	return o
+	return o.surrender(m.rec, m.tries(vsphere.KindOf(o.err)))
 }
+
+// last is the failure that the step before this one ended with, if it did.
+func (m *machineActor) last() failure { return failure{m.trouble, m.rec.Error} }
 
 func (m *machineActor) logTransition(from phase, o outcome) {
 	args := []any{"machine", m.rec.ID, "vm", m.rec.Name, "from", from, "to", m.rec.Phase, "reason", o.on}

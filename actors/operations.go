@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"vspherepool/vsphere"
@@ -25,7 +27,8 @@ type outcome struct {
 const (
 	shortCall = 2 * time.Minute
 	powerCall = 15 * time.Minute
-	// cloneCall bounds one wait for a clone; a clone that takes longer is waited for again.
+	// cloneCall bounds a clone. The longest of healthy ones that neighbours report took a bit more than an hour (rakuten; 48 min in
+	// cluster-api-provider-vsphere #488).
 	cloneCall = 2 * time.Hour
 )
 
@@ -57,16 +60,13 @@ var operationOf = map[activity]operation{
 	doRemove:   {run: job.remove, timeout: powerCall, abandonable: true},
 }
 
-// cloneTrouble tells a clone that was refused from one whose outcome is unknown.
+// cloneTrouble tells a clone that was refused from one that may be asked for again, and from one whose outcome is unknown.
 func cloneTrouble(err error) outcome {
-	switch vsphere.KindOf(err) {
-	case vsphere.NameTaken:
-		return outcome{on: nameTaken, err: err}
-	case vsphere.Unreachable:
-		return outcome{on: outcomeLost, err: err}
-	default:
-		return outcome{on: opRefused, err: err, reason: "vSphere refused the clone"}
+	o := outcome{on: reactionTo(vsphere.KindOf(err)).clone, err: err}
+	if o.on == opRefused {
+		o.reason = surrendered[cloning]
 	}
+	return o
 }
 
 func (j job) clone(ctx context.Context) outcome {
@@ -74,14 +74,10 @@ func (j job) clone(ctx context.Context) outcome {
 		return outcome{on: clonePostponed}
 	}
 	task, err := j.provider.Clone(ctx, vsphere.CloneOrder{ID: j.rec.ID, Name: j.rec.Name, Status: j.rec.Status, Writer: j.settings.Writer})
-	switch {
-	case err == nil:
-		return outcome{on: cloneAccepted, task: task}
-	case vsphere.KindOf(err) == vsphere.Busy:
-		return outcome{on: clonePostponed, err: err}
-	default:
+	if err != nil {
 		return cloneTrouble(err)
 	}
+	return outcome{on: cloneAccepted, task: task}
 }
 
 func (j job) await(ctx context.Context) outcome {
@@ -89,11 +85,29 @@ func (j job) await(ctx context.Context) outcome {
 	switch {
 	case err == nil:
 		return outcome{on: cloneDone, ref: made.Ref, queued: made.Queued}
-	case vsphere.KindOf(err) == vsphere.NotFound:
-		return outcome{on: outcomeLost, err: err}
-	default:
-		return cloneTrouble(err)
+	case vsphere.KindOf(err) == vsphere.NotFound: // of the task, after a restart of vCenter
+		return outcome{on: outcomeLost, err: &vsphere.Error{Op: "clone vm", Object: j.rec.Name, Kind: vsphere.Cancelled, Err: err}}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return j.hung(ctx, err)
 	}
+	o := cloneTrouble(err)
+	if o.on == clonePostponed { // the task may leave something behind
+		o.on = outcomeLost
+	}
+	return o
+}
+
+// hung ends a clone that takes longer than any does; what became of it is looked up.
+func (j job) hung(ctx context.Context, err error) outcome {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shortCall)
+	defer cancel()
+	hint := fmt.Sprintf("%s ran for %s and was cancelled; see in vCenter what held it up", j.rec.Task, cloneCall)
+	if refused := j.provider.Cancel(ctx, j.rec.Task); refused != nil {
+		hint = fmt.Sprintf("%s has run for %s and cannot be cancelled (%s); see it in vCenter", j.rec.Task, cloneCall, refused)
+	}
+	return outcome{on: outcomeLost, err: &vsphere.Error{
+		Op: "clone vm", Object: j.rec.Name, Kind: vsphere.Cancelled, Task: j.rec.Task, Err: err, Hint: hint,
+	}}
 }
 
 // lookUp finds out what became of a clone: it waits for the task if that is known and for every clone of the template that may be
@@ -142,7 +156,7 @@ func settleClones(ctx context.Context, p Provider, source vsphere.Ref, known ...
 func (j job) verify(ctx context.Context) outcome {
 	vm, trouble := j.read(ctx)
 	if vm == nil {
-		return trouble
+		return j.halfMade(trouble)
 	}
 	if !j.rec.owns(*vm, j.settings.Pool) {
 		if err := j.claim(ctx, *vm); err != nil {
@@ -154,6 +168,16 @@ func (j job) verify(ctx context.Context) outcome {
 		}
 	}
 	return outcome{on: vmVerified, vm: vm}
+}
+
+// halfMade doubts the absence of a VM whose clone has just ended.
+func (j job) halfMade(o outcome) outcome {
+	if o.on != vmAbsent {
+		return o
+	}
+	return outcome{on: opFailed, err: &vsphere.Error{
+		Op: "verify vm", Object: j.rec.Name, Kind: vsphere.HalfMade, Err: fmt.Errorf("its clone has ended, but %s is not there", j.rec.Ref),
+	}}
 }
 
 // claim marks a clone of ours to which vCenter gave another instance UUID than it was ordered with.

@@ -18,6 +18,8 @@ type Provider interface {
 	// Await waits for a clone task's end and returns the VM that it made. NotFound: vCenter does not know the task any more, which
 	// says nothing about its outcome.
 	Await(ctx context.Context, task vsphere.Task) (vsphere.Cloned, error)
+	// Cancel asks vCenter to end a task. It may end all the same with its work done; one that has ended, or is not known, is a success.
+	Cancel(ctx context.Context, task vsphere.Task) error
 	// Clones lists the clone tasks of the given VM that are queued or running now, anybody's; without one, of all VMs.
 	Clones(ctx context.Context, source vsphere.Ref) ([]vsphere.Task, error)
 	// Locate finds the pool's own VM of that machine in a complete listing, by mark, wherever its name went, or by mark and name if

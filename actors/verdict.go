@@ -6,23 +6,29 @@ import (
 	"vspherepool/vsphere"
 )
 
-// verdictOf says what a machine's transition tells about the provisioning template: a launch that worked, one that vSphere refused,
-// or a machine that was made and never got ready.
-// An outcome without words of its own goes by the machine's last error.
-func verdictOf(t transition, o outcome, lastError string) launchOutcome {
-	message := cmp.Or(o.reason, lastError)
+// failure is what is remembered of a machine's last one.
+type failure struct {
+	kind    vsphere.Kind
+	message string
+}
+
+// verdictOf says what a machine's transition tells about the provisioning template: a launch that worked, one that vSphere refused or
+// put off, or a machine that was made and never got ready. An outcome without words of its own goes by the machine's last failure.
+func verdictOf(t transition, o outcome, last failure) launchOutcome {
+	last.message = cmp.Or(o.reason, last.message)
 	if o.err != nil {
-		message = o.err.Error()
+		last = failure{vsphere.KindOf(o.err), o.err.Error()}
 	}
+	on := situation{t.from, t.on}
 	switch {
 	case t.to == running:
 		return launchOutcome{verdict: launchSucceeded}
-	case vsphere.KindOf(o.err) == vsphere.Unreachable: // an outage says nothing about the template
+	case neverReady[on]:
+		return launchOutcome{verdict: bootFailed, message: last.message}
+	case vsphere.KindOf(o.err) == vsphere.Unreachable, reactionTo(last.kind).launches == none: // it says nothing about the template
 		return launchOutcome{}
-	case t.to == rejected, message != "" && refusedLater[situation{t.from, t.on}]:
-		return launchOutcome{verdict: launchFailed, cause: vsphere.KindOf(o.err), message: message}
-	case neverReady[situation{t.from, t.on}]:
-		return launchOutcome{verdict: bootFailed, message: message}
+	case t.to == rejected, t.on == clonePostponed && o.err != nil, last.message != "" && refusedLater[on]:
+		return launchOutcome{verdict: launchFailed, cause: last.kind, message: last.message}
 	default:
 		return launchOutcome{}
 	}

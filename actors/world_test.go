@@ -177,6 +177,18 @@ func (w *world) Await(ctx context.Context, task vsphere.Task) (vsphere.Cloned, e
 	}
 }
 
+func (w *world) Cancel(ctx context.Context, task vsphere.Task) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.enter(ctx, "cancel"); err != nil {
+		return err
+	}
+	if t := w.tasks[task]; t != nil && t.ref == "" && t.err == nil {
+		t.err = &vsphere.Error{Op: "clone vm", Kind: vsphere.Cancelled}
+	}
+	return nil
+}
+
 func (w *world) Clones(ctx context.Context, source vsphere.Ref) ([]vsphere.Task, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -45,6 +46,15 @@ func (c *Client) Await(ctx context.Context, t Task) (Cloned, error) {
 		return Cloned{}, &Error{Op: "clone vm", Object: "by " + string(t), Err: errors.New("the task ended without a result")}
 	}
 	return Cloned{Ref: Ref(made), Queued: queued(info)}, nil
+}
+
+// Cancel asks vCenter to end a task. It may end all the same with its work done; one that has ended, or is not known, is a success.
+func (c *Client) Cancel(ctx context.Context, t Task) error {
+	_, err := methods.CancelTask(ctx, c.vim, &types.CancelTask{This: taskRefs([]Task{t})[0]})
+	if isFault(err, fault[types.InvalidState]()) {
+		return nil
+	}
+	return unlessGone(wrap("cancel", string(t), err))
 }
 
 func queued(info types.TaskInfo) time.Duration {
