@@ -2,78 +2,148 @@ package vsphere
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	sessions "github.com/vmware/govmomi/session"
 	"github.com/vmware/govmomi/vim25"
-	"github.com/vmware/govmomi/vim25/types"
+	"github.com/vmware/govmomi/vim25/methods"
 )
-
-// loginPause is how long a refused password is not tried again: vCenter locks accounts after a few failures (five within three
-// minutes by default), and an adapter that keeps trying locks out everybody who shares the account.
-const loginPause = 3 * time.Minute
 
 // account logs in to one vCenter, with the password as it is at that moment.
 type account struct {
-	vim            *vim25.Client // not through the session, which calls login
 	user           string
 	password, file string
+	guard          *guard
 
-	mu      sync.Mutex
-	refused string
-	until   time.Time
-	reason  error
+	vim     *vim25.Client // not through the session, which calls login
+	dialect *dialect
+	// vcenter is the instance UUID of the vCenter that the client belongs to.
+	vcenter string
+	// opened says that this client had a session before. Logins are made one at a time.
+	opened bool
 }
 
-// login opens a session unless the client has a living one. A password that was refused is not sent again for a while; the first
-// refusal is returned instead.
-func (a *account) login(ctx context.Context) error {
-	manager := sessions.NewManager(a.vim)
-	if alive, err := manager.UserSession(ctx); err == nil && alive != nil {
-		return nil
-	}
+// meet makes the account that of the vCenter that was dialled.
+func (a *account) meet(vc *vim25.Client) {
+	a.dialect = &dialect{Client: vc.Client}
+	a.dialect.agree(vc.ServiceContent.About.ApiVersion)
+	vc.RoundTripper = a.dialect
+	bare := *vc
+	a.vim, a.vcenter = &bare, vc.ServiceContent.About.InstanceUuid
+}
+
+// admitted says whether the credential may be tried, without asking vCenter.
+func (a *account) admitted() error {
 	password, err := a.secret()
 	if err != nil {
 		return err
 	}
-	if err := a.paused(password); err != nil {
+	return a.guard.admit(password, time.Now())
+}
+
+// login opens a session unless the client has a living one.
+func (a *account) login(ctx context.Context) error {
+	password, err := a.secret()
+	if err != nil {
 		return err
 	}
-	err = manager.Login(ctx, url.UserPassword(a.user, password))
-	return a.remember(password, wrap("log in", a.user, err))
+	if err := a.guard.take(ctx); err != nil {
+		return err
+	}
+	defer a.guard.release()
+	if err := a.guard.admit(password, time.Now()); err != nil {
+		return err
+	}
+	if alive, err := a.resumed(ctx); alive || err != nil {
+		return err
+	}
+	return a.present(ctx, password)
 }
 
-// secret is the password, read anew if it lives in a file, so that a rotated one needs no restart.
-func (a *account) secret() (string, error) {
-	if a.file == "" {
-		return a.password, nil
+// resumed finds out whether the client's session is alive after all, and else whether another one may be opened. Logging in to a living
+// session would be refused as if the password were wrong.
+func (a *account) resumed(ctx context.Context) (alive bool, err error) {
+	if !a.opened {
+		return false, nil
 	}
-	b, err := os.ReadFile(a.file)
+	if alive, err = a.alive(ctx); alive || err != nil {
+		return alive, err
+	}
+	if err := a.guard.lost(time.Now()); err != nil {
+		return false, err
+	}
+	return false, a.recognize(ctx)
+}
+
+// alive says whether vCenter knows the client's session. Anybody may ask, unlike SessionIsActive, which takes a privilege.
+func (a *account) alive(ctx context.Context) (bool, error) {
+	current, err := sessions.NewManager(a.vim).UserSession(ctx)
+	if faultOf(err) != nil {
+		return false, nil
+	}
+	return current != nil, err
+}
+
+// recognize reads anew what answers at the address, for a vCenter may have been upgraded, or another one put in its place, where the
+// pool's machines would all seem to be gone.
+func (a *account) recognize(ctx context.Context) error {
+	content, err := methods.GetServiceContent(ctx, a.vim)
 	if err != nil {
-		return "", &Error{Op: "log in", Object: a.user, Kind: Misconfigured, Err: err, Hint: "passwordFile must be a readable file"}
+		return err
 	}
-	return strings.TrimRight(string(b), "\r\n"), nil
-}
-
-func (a *account) paused(password string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.reason != nil && a.refused == password && time.Now().Before(a.until) {
-		return a.reason
+	if uuid := content.About.InstanceUuid; uuid != a.vcenter {
+		return &Error{
+			Op: "recognize vcenter", Kind: Misconfigured,
+			Err:  errors.New("this is another vCenter (" + uuid + "), the pool's machines live in " + a.vcenter),
+			Hint: "point cloudApiSettings.url back to that one, or use another state directory",
+		}
 	}
+	a.dialect.agree(content.About.ApiVersion)
 	return nil
 }
 
-func (a *account) remember(password string, err error) error {
-	if !isFault(err, fault[types.InvalidLogin]()) {
-		return err
+// present makes the one login.
+func (a *account) present(ctx context.Context, password string) error {
+	a.guard.sent(time.Now())
+	err := sessions.NewManager(a.vim).Login(ctx, url.UserPassword(a.user, password))
+	if failure, failed := errors.AsType[*Error](wrap("log in", a.user, err)); failed {
+		a.guard.failed(password, failure, time.Now())
+		return failure
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.refused, a.reason, a.until = password, err, time.Now().Add(loginPause)
-	return err
+	a.guard.granted(password)
+	a.opened = true
+	return nil
+}
+
+// logout ends the session, if there is one.
+func (a *account) logout(ctx context.Context) error {
+	defer a.vim.CloseIdleConnections()
+	if !a.opened {
+		return nil
+	}
+	return sessions.NewManager(a.vim).Logout(ctx)
+}
+
+// secret is the password, read anew if it lives in a file, so that a rotated one needs no restart. An empty one is never sent: it is
+// what a file holds that is just being written.
+func (a *account) secret() (string, error) {
+	password := a.password
+	var err error
+	if a.file != "" {
+		var text []byte
+		text, err = os.ReadFile(a.file)
+		password = strings.TrimRight(string(text), "\r\n")
+	}
+	if err == nil && password == "" {
+		err = errors.New("the password is empty")
+	}
+	if err != nil {
+		hint := "set password, or have passwordFile name a readable file that holds it"
+		return "", &Error{Op: "log in", Object: a.user, Kind: Misconfigured, Err: err, Hint: hint}
+	}
+	return password, nil
 }

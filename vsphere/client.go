@@ -2,8 +2,8 @@ package vsphere
 
 import (
 	"context"
+	"time"
 
-	sessions "github.com/vmware/govmomi/session"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -25,35 +25,14 @@ type Client struct {
 	labels *labels
 }
 
-// Connect logs in to the vCenter and resolves the template for the pool. It changes nothing there but for the pool's folder, which it
-// creates when only that is missing. A client that can follow machines but make none is no error, see [Site].Flaw.
-// Kinds: Misconfigured, BadLogin and Forbidden say that the configuration is at fault.
-func Connect(ctx context.Context, pool string, c Connection, t Template) (*Client, error) {
-	vc, err := dial(ctx, c)
-	if err != nil {
-		return nil, wrap("connect to vcenter", c.URL, err)
-	}
-	bare := *vc
-	account := &account{vim: &bare, user: c.Username, password: c.Password, file: c.PasswordFile}
-	if err := account.login(ctx); err != nil {
-		vc.CloseIdleConnections()
-		return nil, wrap("log in", c.Username, err)
-	}
-	client := assemble(ctx, pool, vc, account.login)
-	client.logout = func(ctx context.Context) error {
-		defer bare.CloseIdleConnections()
-		return sessions.NewManager(&bare).Logout(ctx)
-	}
-	return client.prepare(ctx, t)
-}
-
-// New is [Connect] over a client that is logged in already, such as one of an in-process simulator. It neither logs in again nor out.
+// New is [Connector.Connect] over a client that is logged in already, such as one of an in-process simulator. It neither logs in again
+// nor out.
 func New(ctx context.Context, pool string, vc *vim25.Client, t Template) (*Client, error) {
 	return assemble(ctx, pool, vc, nil).prepare(ctx, t)
 }
 
-func assemble(ctx context.Context, pool string, vc *vim25.Client, login func(context.Context) error) *Client {
-	s := newSession(ctx, vc.RoundTripper, login)
+func assemble(ctx context.Context, pool string, vc *vim25.Client, k keeper) *Client {
+	s := newSession(ctx, vc.RoundTripper, k)
 	own := *vc
 	named := newLabels()
 	own.RoundTripper = labelling{s, named}
@@ -76,16 +55,16 @@ func (c *Client) prepare(ctx context.Context, t Template) (*Client, error) {
 // Site is what connecting found out.
 func (c *Client) Site() Site { return c.site }
 
-// Close ends everything that the client holds in vCenter and logs out. Calls in flight, and later ones, fail with Unreachable.
-// The error is that of the logout; the client is closed in any case, and vCenter ends an abandoned session after half an hour.
+// Close ends everything that the client holds in vCenter and logs out, within five seconds. Calls in flight, and later ones, fail with
+// Unreachable. The error is that of the logout; the client is closed in any case, and vCenter ends an abandoned session after half an
+// hour.
 func (c *Client) Close(ctx context.Context) error {
-	if c.session.life.Err() != nil {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTimeout)
 	defer cancel()
-	c.events.close(ctx)
-	c.session.end()
+	if !c.release(ctx) {
+		return nil
+	}
+	c.session.close()
 	c.tasks.close()
 	if c.logout == nil {
 		return nil
@@ -95,6 +74,20 @@ func (c *Client) Close(ctx context.Context) error {
 		return nil // the session was over already
 	}
 	return wrap("log out", "", err)
+}
+
+// farewell is how much of its time Close gives to a login under way and to what the client holds in vCenter; the rest is the logout's.
+const farewell = 2 * time.Second
+
+// release gives back what the client holds in vCenter. It says whether this is the first time.
+func (c *Client) release(ctx context.Context) (first bool) {
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	if !c.session.settle(ctx) {
+		return false
+	}
+	c.events.close(ctx)
+	return true
 }
 
 func vmRef(ref Ref) types.ManagedObjectReference {

@@ -35,7 +35,7 @@ func served(t *testing.T) (*simulator.Simulator, vsphere.Connection) {
 
 func connect(t *testing.T, sim *simulator.Simulator, c vsphere.Connection) *vsphere.Client {
 	t.Helper()
-	client, err := vsphere.Connect(t.Context(), pool, c, sim.Template())
+	client, err := vsphere.Restless().Connect(t.Context(), pool, c, sim.Template())
 	must(t, err)
 	t.Cleanup(func() { _ = client.Close(context.Background()) })
 	return client
@@ -121,16 +121,20 @@ func TestPasswordFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "password")
 	write := func(s string) { must(t, os.WriteFile(file, []byte(s), 0o600)) }
 	connection.PasswordFile, connection.Password = file, ""
-	_, err := vsphere.Connect(t.Context(), pool, connection, sim.Template())
+	k := vsphere.Restless()
+	_, err := k.Connect(t.Context(), pool, connection, sim.Template())
 	wantKind(t, err, vsphere.Misconfigured)
 	write("wrong\n")
-	_, err = vsphere.Connect(t.Context(), pool, connection, sim.Template())
+	_, err = k.Connect(t.Context(), pool, connection, sim.Template())
 	wantKind(t, err, vsphere.BadLogin)
 	if strings.Contains(err.Error(), "wrong") {
 		t.Errorf("%q tells the password", err)
 	}
 	write(simulator.Password + "\n")
-	client := connect(t, sim, connection)
+	k = vsphere.Restless() // a third refusal would have to wait for a minute
+	client, err := k.Connect(t.Context(), pool, connection, sim.Template())
+	must(t, err)
+	t.Cleanup(func() { _ = client.Close(context.Background()) })
 	write("rotated")
 	terminate(t, sim)
 	_, err = client.Sweep(t.Context(), nil)
@@ -168,7 +172,7 @@ func TestTrust(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := pinned
 			row.edit(&c)
-			client, err := vsphere.Connect(t.Context(), pool, c, sim.Template())
+			client, err := vsphere.NewConnector("").Connect(t.Context(), pool, c, sim.Template())
 			if row.says == "" {
 				must(t, err)
 				must(t, client.Close(t.Context()))
@@ -192,7 +196,8 @@ func TestNobodyThere(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	must(t, l.Close())
-	_, err = vsphere.Connect(t.Context(), pool, vsphere.Connection{URL: "https://" + l.Addr().String()}, vsphere.Template{})
+	c := vsphere.Connection{URL: "https://" + l.Addr().String(), Username: "pool", Password: "secret"}
+	_, err = vsphere.NewConnector("").Connect(t.Context(), pool, c, vsphere.Template{})
 	wantKind(t, err, vsphere.Unreachable)
 }
 

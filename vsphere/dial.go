@@ -15,15 +15,27 @@ import (
 	"github.com/vmware/govmomi/vim25/soap"
 )
 
-const (
-	// callTimeout bounds every single call. vCenter answers within seconds when it answers; its long work happens in tasks.
-	callTimeout = time.Minute
-	// userAgent tells administrators whose session it is.
-	userAgent = "vspherepool"
-)
+// callTimeout bounds every single call. vCenter answers within seconds when it answers; its long work happens in tasks.
+const callTimeout = time.Minute
 
 // dial prepares a client and reads the service content, which needs no login.
-func dial(ctx context.Context, c Connection) (*vim25.Client, error) {
+func dial(ctx context.Context, c Connection, agent string) (*vim25.Client, error) {
+	client, err := endpoint(c, agent)
+	if err != nil {
+		return nil, err
+	}
+	vc, err := vim25.NewClient(ctx, client)
+	if err != nil {
+		client.CloseIdleConnections()
+	}
+	if distrust(err) != "" {
+		err = &Error{Kind: Misconfigured, Err: err, Hint: distrust(err)}
+	}
+	return vc, err
+}
+
+// endpoint is how to call the vCenter: directly, or through the proxy that HTTPS_PROXY and NO_PROXY name.
+func endpoint(c Connection, agent string) (*soap.Client, error) {
 	u, err := soap.ParseURL(c.URL)
 	if err != nil || u == nil || u.Host == "" {
 		return nil, misconfigured("", "url is not a URL", "url must look like https://vcenter.example/sdk")
@@ -34,18 +46,11 @@ func dial(ctx context.Context, c Connection) (*vim25.Client, error) {
 	}
 	client := soap.NewClient(u, false)
 	client.Timeout = callTimeout
-	client.UserAgent = userAgent
+	client.UserAgent = agent
 	transport := client.DefaultTransport()
 	transport.DialTLSContext = nil // govmomi's knows one thumbprint per host and does not honour contexts
 	transport.TLSClientConfig = trusted.config()
-	vc, err := vim25.NewClient(ctx, client)
-	if err != nil {
-		client.CloseIdleConnections()
-	}
-	if distrust(err) != "" {
-		err = &Error{Kind: Misconfigured, Err: err, Hint: distrust(err)}
-	}
-	return vc, err
+	return client, nil
 }
 
 // trust decides which certificate is vCenter's.

@@ -15,18 +15,22 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// forgetful answers only while there is a session, in one of the two ways that vCenters refuse.
+// forgetful is a vCenter that answers only while there is a session, in one of the two ways that vCenters refuse.
 type forgetful struct {
-	alive  atomic.Bool
+	open   atomic.Bool
 	logins atomic.Int32
+	calls  atomic.Int32
 	quiet  bool
+	// strict refuses the call although the session is known.
+	strict bool
 	cause  error
 }
 
 func (f *forgetful) RoundTrip(_ context.Context, _, res soap.HasFault) error {
+	f.calls.Add(1)
 	body := res.(*methods.RetrievePropertiesExBody)
 	switch {
-	case f.alive.Load():
+	case f.open.Load() && !f.strict:
 		page(body, "", vmContent("vm-1"))
 		return nil
 	case f.quiet:
@@ -41,9 +45,20 @@ func (f *forgetful) RoundTrip(_ context.Context, _, res soap.HasFault) error {
 func (f *forgetful) login(context.Context) error {
 	time.Sleep(time.Second)
 	f.logins.Add(1)
-	f.alive.Store(f.cause == nil)
+	f.open.Store(f.cause == nil)
 	return f.cause
 }
+
+func (f *forgetful) alive(context.Context) (bool, error) { return f.open.Load(), nil }
+
+// keeping is a keeper of two functions.
+type keeping struct {
+	open  func(context.Context) error
+	known func() bool
+}
+
+func (k keeping) login(ctx context.Context) error     { return k.open(ctx) }
+func (k keeping) alive(context.Context) (bool, error) { return k.known != nil && k.known(), nil }
 
 func ask(ctx context.Context, s *session) (*methods.RetrievePropertiesExBody, error) {
 	var req, res methods.RetrievePropertiesExBody
@@ -54,8 +69,8 @@ func TestOneLoginPerLoss(t *testing.T) {
 	for _, quiet := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			f := &forgetful{quiet: quiet}
-			s := newSession(t.Context(), f, f.login)
-			defer s.end()
+			s := newSession(t.Context(), f, f)
+			defer s.close()
 			var wg sync.WaitGroup
 			for range 20 {
 				wg.Go(func() {
@@ -76,8 +91,8 @@ func TestOneLoginPerLoss(t *testing.T) {
 func TestFailedLoginIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &forgetful{cause: io.EOF}
-		s := newSession(t.Context(), f, f.login)
-		defer s.end()
+		s := newSession(t.Context(), f, f)
+		defer s.close()
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() {
@@ -93,40 +108,71 @@ func TestFailedLoginIsShared(t *testing.T) {
 	})
 }
 
-func TestAbandonedLoginIsTakenOver(t *testing.T) {
+// A caller that gives up takes nothing away from those who wait for the same login.
+func TestLoginOutlivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &forgetful{}
-		var flights atomic.Int32
-		s := newSession(t.Context(), f, func(ctx context.Context) error {
-			if flights.Add(1) == 1 {
+		s := newSession(t.Context(), f, f)
+		defer s.close()
+		hasty, cancel := context.WithTimeout(t.Context(), time.Second/2)
+		defer cancel()
+		if _, err := ask(hasty, s); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		if _, err := ask(t.Context(), s); err != nil || f.logins.Load() != 1 {
+			t.Errorf("%v after %d logins", err, f.logins.Load())
+		}
+	})
+}
+
+func TestHungLoginEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &forgetful{}
+		hangs := true
+		s := newSession(t.Context(), f, keeping{open: func(ctx context.Context) error {
+			if hangs {
 				<-ctx.Done()
 				return ctx.Err()
 			}
 			return f.login(ctx)
-		})
-		defer s.end()
-		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if _, err := ask(hasty, s); !errors.Is(err, context.DeadlineExceeded) {
-				t.Error(err)
-			}
-		})
-		synctest.Wait()
-		wg.Go(func() {
-			if _, err := ask(t.Context(), s); err != nil {
-				t.Error(err)
-			}
-		})
-		wg.Wait()
+		}})
+		defer s.close()
+		start := time.Now()
+		if _, err := ask(t.Context(), s); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != loginTimeout {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		hangs = false
+		if _, err := ask(t.Context(), s); err != nil {
+			t.Error(err)
+		}
 	})
+}
+
+// NotAuthenticated after a login is a second loss if vCenter does not know the session, and a missing privilege if it does; neither is
+// tried a third time.
+func TestRefusedAfterLogin(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		for known, want := range map[bool]Kind{true: Forbidden, false: Unreachable} {
+			synctest.Test(t, func(t *testing.T) {
+				f := &forgetful{strict: true, quiet: quiet}
+				s := newSession(t.Context(), f, keeping{open: f.login, known: func() bool { return known }})
+				defer s.close()
+				res, err := ask(t.Context(), s)
+				if err == nil { // a listing tells it by what it lacks
+					err = hidden(res.Res.Returnval.Objects[0])
+				}
+				if err := wrap("read", "vm-1", err); KindOf(err) != want || f.logins.Load() != 1 || f.calls.Load() != 2 {
+					t.Errorf("quiet %v, known %v: %v after %d logins and %d calls", quiet, known, err, f.logins.Load(), f.calls.Load())
+				}
+			})
+		}
+	}
 }
 
 func TestNetworkErrorIsNotRepeated(t *testing.T) {
 	rt := &script{answer: func(int, soap.HasFault, soap.HasFault) error { return io.EOF }}
-	s := newSession(t.Context(), rt, func(context.Context) error { t.Error("login"); return nil })
-	defer s.end()
+	s := newSession(t.Context(), rt, keeping{open: func(context.Context) error { t.Error("login"); return nil }})
+	defer s.close()
 	if _, err := ask(t.Context(), s); !errors.Is(err, io.EOF) || rt.count() != 1 {
 		t.Errorf("%v after %d calls", err, rt.count())
 	}
@@ -135,48 +181,79 @@ func TestNetworkErrorIsNotRepeated(t *testing.T) {
 func TestNoCallAfterClose(t *testing.T) {
 	rt := &script{answer: func(int, soap.HasFault, soap.HasFault) error { return nil }}
 	s := newSession(t.Context(), rt, nil)
-	s.end()
+	s.close()
 	if _, err := ask(t.Context(), s); !errors.Is(err, errClosed) || rt.count() != 0 {
 		t.Errorf("%v after %d calls", err, rt.count())
 	}
 }
 
-// gatekeeper is a vCenter that knows one password.
-func gatekeeper(password *string, logins *int) *script {
-	return &script{answer: func(_ int, req, res soap.HasFault) error {
-		switch body := req.(type) {
-		case *methods.LoginBody:
-			*logins++
-			if body.Req.Password != *password {
-				return soapFault(types.InvalidLogin{})
-			}
-			res.(*methods.LoginBody).Res = &types.LoginResponse{}
-			return nil
-		default:
-			return soapFault(types.NotAuthenticated{})
+// A login under way when the client is closed comes to its end, or nobody could end its session; no other one begins.
+func TestSettleWaitsForLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &forgetful{}
+		s := newSession(t.Context(), f, f)
+		defer s.close()
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = ask(t.Context(), s) })
+		synctest.Wait()
+		if !s.settle(t.Context()) || s.settle(t.Context()) {
+			t.Error("only the first time counts")
 		}
-	}}
+		if f.logins.Load() != 1 {
+			t.Error("the login was not waited for")
+		}
+		f.open.Store(false)
+		if _, err := ask(t.Context(), s); !errors.Is(err, errClosed) || f.logins.Load() != 1 {
+			t.Errorf("%v after %d logins", err, f.logins.Load())
+		}
+		wg.Wait()
+	})
 }
 
-func TestRefusedPasswordRests(t *testing.T) {
+func TestRestIsWaitedOut(t *testing.T) {
+	for name, row := range map[string]struct {
+		patience time.Duration
+		want     time.Duration
+		calls    int32
+	}{
+		"in time":  {10 * time.Second, 5 * time.Second, 2},
+		"too late": {4 * time.Second, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, start := &forgetful{}, time.Now()
+				until := start.Add(5 * time.Second)
+				s := newSession(t.Context(), f, keeping{open: func(context.Context) error {
+					if time.Now().Before(until) {
+						return &tooSoon{until}
+					}
+					f.open.Store(true)
+					return nil
+				}})
+				defer s.close()
+				ctx, cancel := context.WithTimeout(t.Context(), row.patience)
+				defer cancel()
+				_, err := ask(ctx, s)
+				if _, early := errors.AsType[*tooSoon](err); early != (row.calls == 1) || time.Since(start) != row.want || f.calls.Load() != row.calls {
+					t.Errorf("%v after %v and %d calls", err, time.Since(start), f.calls.Load())
+				}
+			})
+		})
+	}
+}
+
+func TestCloseEndsRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		right, logins := "new", 0
-		a := &account{vim: scripted(gatekeeper(&right, &logins)), user: "pool", password: "old"}
-		for range 5 {
-			if err := a.login(t.Context()); KindOf(err) != BadLogin {
-				t.Fatal(err)
+		f := &forgetful{}
+		s := newSession(t.Context(), f, keeping{open: func(context.Context) error { return &tooSoon{time.Now().Add(time.Hour)} }})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := ask(t.Context(), s); !errors.Is(err, errClosed) {
+				t.Error(err)
 			}
-		}
-		if logins != 1 {
-			t.Fatalf("%d logins with a refused password", logins)
-		}
-		time.Sleep(loginPause)
-		if err := a.login(t.Context()); KindOf(err) != BadLogin || logins != 2 {
-			t.Fatalf("%v after %d logins", err, logins)
-		}
-		a.password = "new"
-		if err := a.login(t.Context()); err != nil || logins != 3 {
-			t.Fatalf("%v after %d logins", err, logins)
-		}
+		})
+		synctest.Wait()
+		s.close()
+		wg.Wait()
 	})
 }
