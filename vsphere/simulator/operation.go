@@ -29,6 +29,8 @@ type operation struct {
 	// Written only by whoever has the turn.
 	dirty   bool // a panic was contained
 	created []*simulator.VirtualMachine
+	// branches are the operations that it started.
+	branches []*operation
 
 	done  chan struct{} // closed when the work has ended
 	tails sync.WaitGroup
@@ -97,8 +99,11 @@ func (g *gate) admit(op *operation, m *simulator.Method, target mo.Reference) so
 	if f != nil {
 		return refusal("", f)
 	}
-	if clone, ok := m.Body.(*types.CloneVM_Task); ok {
-		op.refuse = g.reserve(op, clone)
+	switch r := m.Body.(type) {
+	case *types.CloneVM_Task:
+		op.refuse = g.reserve(op, r)
+	case *types.AnswerVM:
+		return reply(op.ctx, target, r)
 	}
 	return nil
 }
@@ -192,10 +197,16 @@ func (g *gate) work(op *operation, target mo.Reference, run execution) (types.An
 	if f := check(op.ctx, op.method, op.req, target); f != nil {
 		return nil, f
 	}
+	if f := pending(op, target); f != nil {
+		return nil, f
+	}
 	if f := prepare(op, target); f != nil {
 		return nil, f
 	}
 	res, f := run(op.task)
+	for _, sub := range op.branches {
+		g.showEntity(sub)
+	}
 	if f == nil {
 		g.complete(op, res)
 	}

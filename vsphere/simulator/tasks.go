@@ -62,6 +62,8 @@ func (g *gate) started(ctx *simulator.Context, ref types.ManagedObjectReference)
 		t.Execute = g.guarded(t.Execute)
 	case own:
 		g.postpone(op, t)
+	case op.method == "PowerOnMultiVM_Task":
+		g.branch(op, ctx, t)
 	default:
 		g.runWithin(op, ctx, t)
 	}
@@ -77,7 +79,7 @@ func (g *gate) attribute(ctx *simulator.Context, ref types.ManagedObjectReferenc
 		op = g.busy
 	}
 	own = op != nil && op.ctx == ctx && op.async && op.task == nil
-	if !seen && (op == nil || own) {
+	if !seen && (op == nil || own || op.method == "PowerOnMultiVM_Task") {
 		g.tasks[ref] = nil
 	}
 	return op, own, seen
@@ -101,6 +103,19 @@ func (g *gate) postpone(op *operation, t *simulator.Task) {
 	t.Info.Entity = &room
 	g.inFlight.Add(1)
 	t.Execute = func(*simulator.Task) (types.AnyType, types.BaseMethodFault) { return g.perform(op, run) }
+}
+
+// branch makes a task that an operation only starts an operation of its own, with a turn of its own: a power-on of several VMs has
+// ended when each of them has begun.
+func (g *gate) branch(op *operation, ctx *simulator.Context, t *simulator.Task) {
+	sub := &operation{
+		method: "PowerOnVM_Task", req: &types.PowerOnVM_Task{This: *t.Info.Entity}, ctx: ctx, async: true, done: make(chan struct{}),
+	}
+	g.mu.Lock()
+	g.ops[ctx] = sub
+	g.mu.Unlock()
+	op.branches = append(op.branches, sub)
+	g.postpone(sub, t)
 }
 
 // showEntity gives the task its entity back, once vcsim has locked the stand-in.
