@@ -2,6 +2,7 @@ package vsphere
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/vmware/govmomi/vim25"
@@ -20,6 +21,8 @@ type Client struct {
 	place  placement
 	site   Site
 	tasks  *poller
+	starts *starts
+	manner manner
 	events *feed
 	hosts  *names
 	labels *labels
@@ -37,7 +40,10 @@ func assemble(ctx context.Context, pool string, vc *vim25.Client, k keeper) *Cli
 	named := newLabels()
 	own.RoundTripper = labelling{s, named}
 	c := &Client{pool: pool, vim: &own, session: s, hosts: newNames(), labels: named}
-	c.tasks = newPoller(s.life, c.retrieve)
+	c.tasks = newPoller(s.life, func(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
+		return c.collect(ctx, spec)
+	})
+	c.starts = newStarts(s.life, c.powerOnAll)
 	c.events = newFeed(c.vim)
 	return c
 }
@@ -52,8 +58,14 @@ func (c *Client) prepare(ctx context.Context, t Template) (*Client, error) {
 	return c, nil
 }
 
-// Site is what connecting found out.
-func (c *Client) Site() Site { return c.site }
+// Site is what connecting found out, with a note of what vCenter has refused since.
+func (c *Client) Site() Site {
+	site := c.site
+	if note := c.manner.note(); note != "" {
+		site.Notes = append(slices.Clip(site.Notes), note)
+	}
+	return site
+}
 
 // Close ends everything that the client holds in vCenter and logs out, within five seconds. Calls in flight, and later ones, fail with
 // Unreachable. The error is that of the logout; the client is closed in any case, and vCenter ends an abandoned session after half an
@@ -65,6 +77,7 @@ func (c *Client) Close(ctx context.Context) error {
 		return nil
 	}
 	c.session.close()
+	c.starts.close()
 	c.tasks.close()
 	if c.logout == nil {
 		return nil

@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/types"
@@ -11,34 +12,60 @@ import (
 // prove reads the VM anew and fails unless it is the pool's own and that machine. Nothing is destroyed, powered off or marked on
 // older evidence, and never by name.
 func (c *Client) prove(ctx context.Context, o Ownership) (VM, error) {
-	vm, err := c.glance(ctx, o.Ref)
+	vm, _, err := c.examine(ctx, o)
+	return vm, err
+}
+
+// examine is prove with more properties read by the same call.
+func (c *Client) examine(ctx context.Context, o Ownership, more ...string) (VM, types.ObjectContent, error) {
+	content, err := c.only(ctx, vmRef(o.Ref), append(slices.Clip(proofProperties), more...))
+	if err != nil {
+		return VM{}, content, err
+	}
+	vm := observe(content).VM
+	return vm, content, c.judge(vm, o)
+}
+
+// judge is the proof itself. What is said of the VM later calls it by its name.
+func (c *Client) judge(vm VM, o Ownership) error {
 	c.labels.add(vmRef(o.Ref), vm.Name)
 	switch {
-	case err != nil:
-		return vm, err
 	case vm.InstanceUUID == "":
-		return vm, &Error{
+		return &Error{
 			Kind: Busy, Err: errors.New("vCenter cannot read its configuration"), Hint: "without its mark the VM cannot be proven ours",
 		}
 	case !vm.Owned(c.pool) || vm.Mark.Machine != o.Machine:
-		return vm, &Error{
+		return &Error{
 			Kind: NotOurs, Err: errors.New("it does not carry this pool's mark for " + string(o.Machine)),
 			Hint: "the VM is left alone; attach it to make it a member",
 		}
 	}
-	return vm, nil
+	return nil
 }
 
-// glance reads what a proof needs. NotFound: vCenter says that the VM does not exist.
+// glance reads what a proof needs. NotFound: vCenter says that this very VM does not exist; an answer without it says nothing.
 func (c *Client) glance(ctx context.Context, ref Ref) (VM, error) {
-	found, err := c.retrieve(ctx, objects(vmRefs([]Ref{ref}), proofProperties, false))
+	o, err := c.only(ctx, vmRef(ref), proofProperties)
 	if err != nil {
 		return VM{}, err
 	}
-	if len(found) == 0 {
-		return VM{}, missing(string(ref), "it was deleted or unregistered")
+	return observe(o).VM, nil
+}
+
+// vanished says whether err is vCenter's word that this very VM does not exist.
+func vanished(err error, ref Ref) bool {
+	if known, ok := errors.AsType[*Error](err); ok && known.Kind == NotFound {
+		return known.Object == string(ref)
 	}
-	return observe(found[0]).VM, nil
+	return deleted(err, vmRef(ref))
+}
+
+// unlessVanished makes a success of the VM's absence.
+func unlessVanished(err error, ref Ref) error {
+	if vanished(err, ref) {
+		return nil
+	}
+	return err
 }
 
 // Write changes the marks of a VM that is provably ours. Kinds: NotOurs, NotFound, Conflict if change.IfVersion is outdated.

@@ -8,40 +8,55 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// PowerOn powers on a VM that is provably ours and waits for it; a VM that is on already is a success.
-func (c *Client) PowerOn(ctx context.Context, o Ownership) error {
-	vm, err := c.prove(ctx, o)
-	if err == nil && vm.Power != PoweredOn {
-		err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOn)
-	}
-	if already(err, types.VirtualMachinePowerStatePoweredOn) {
-		return nil
-	}
-	return wrap("power on vm", string(o.Ref), err)
-}
-
 // ShutdownGuest asks the guest to shut down and returns at once. WrongState: it is off, or has no tools to ask.
 func (c *Client) ShutdownGuest(ctx context.Context, o Ownership) error {
-	vm, err := c.prove(ctx, o)
+	vm, _, err := c.approach(ctx, o)
 	if err == nil && vm.Power != PoweredOn {
 		err = &Error{Kind: WrongState, Err: errors.New("it is " + string(vm.Power))}
 	}
 	if err == nil {
-		err = object.NewVirtualMachine(c.vim, vmRef(o.Ref)).ShutdownGuest(ctx)
+		err = c.explain(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).ShutdownGuest(ctx))
 	}
 	return wrap("shut down guest of", string(o.Ref), err)
 }
 
 // PowerOff cuts the power of a VM that is provably ours and waits for it; a VM that is off already, or gone, is a success.
 func (c *Client) PowerOff(ctx context.Context, o Ownership) error {
-	vm, err := c.prove(ctx, o)
+	vm, _, err := c.approach(ctx, o)
 	if err == nil && vm.Power != PoweredOff {
 		err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOff)
 	}
 	if already(err, types.VirtualMachinePowerStatePoweredOff) {
 		return nil
 	}
-	return unlessGone(wrap("power off vm", string(o.Ref), err))
+	return wrap("power off vm", string(o.Ref), unlessVanished(err, o.Ref))
+}
+
+// approach proves a VM ours that is to go, and makes sure that it can: its host answers, and it does not wait for an answer itself.
+func (c *Client) approach(ctx context.Context, o Ownership, more ...string) (VM, types.ObjectContent, error) {
+	vm, content, err := c.examine(ctx, o, append(more, "runtime.question")...)
+	if err == nil {
+		err = connected(vm)
+	}
+	if err == nil {
+		err = c.answer(ctx, o.Ref, value[types.VirtualMachineQuestionInfo](content, "runtime.question"))
+	}
+	return vm, content, err
+}
+
+// connected is an error while vCenter has lost sight of the VM. It is never unregistered to be rid of it: it may run on, and come back.
+func connected(vm VM) error {
+	if vm.Connection == "" || vm.Connection == string(types.VirtualMachineConnectionStateConnected) {
+		return nil
+	}
+	kind := Inaccessible
+	if vm.Connection == string(types.VirtualMachineConnectionStateDisconnected) {
+		kind = HostDown
+	}
+	return &Error{
+		Kind: kind, Err: errors.New("vCenter calls it " + vm.Connection),
+		Hint: "it is left alone until its host and storage are back; see their state in vCenter",
+	}
 }
 
 // already says whether a power operation was refused because its goal had been reached.
@@ -53,12 +68,4 @@ func already(err error, goal types.VirtualMachinePowerState) bool {
 		return f.ExistingState == goal
 	}
 	return false
-}
-
-// unlessGone makes a success of NotFound.
-func unlessGone(err error) error {
-	if KindOf(err) == NotFound {
-		return nil
-	}
-	return err
 }

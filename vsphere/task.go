@@ -2,6 +2,7 @@ package vsphere
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -19,9 +20,14 @@ const (
 	patience = 30 * time.Second
 )
 
+// errForgotten says that vCenter does not know a task: it ended a while ago, or vCenter was restarted, which loses all of them. What
+// became of the work can be seen in the inventory only.
+var errForgotten = errors.New("vCenter has forgotten the task")
+
 // poller waits for all tasks in flight with one goroutine and one call per look. A wait of its own per task would be a property
 // collector per task, each woken by every change of all of them.
 type poller struct {
+	// read gives all that is answered, whatever that hides: one task's trouble is not the others'.
 	read func(context.Context, types.PropertyFilterSpec) ([]types.ObjectContent, error)
 	life context.Context
 
@@ -33,8 +39,9 @@ type poller struct {
 	kick    chan struct{}
 	loop    sync.WaitGroup
 
-	// troubled is since when looks fail; the goroutine's own.
+	// troubled is since when looks fail, absent what the last one did not show; both are the goroutine's own.
 	troubled time.Time
+	absent   map[Task]bool
 }
 
 type waiter struct {
@@ -53,14 +60,23 @@ func newPoller(life context.Context, read func(context.Context, types.PropertyFi
 	return &poller{read: read, life: life, waiters: map[*waiter]struct{}{}, kick: make(chan struct{}, 1)}
 }
 
-// do starts a task and waits for its end. Errors are raw: the call's or the task's.
+// do starts a task and waits for its end. An error tells who is in the way, if its fault says so. Busy with [errForgotten]: the task
+// may have done its work or not, so look and ask again.
 func (c *Client) do(ctx context.Context, start func(context.Context) (*object.Task, error)) error {
 	t, err := start(ctx)
 	if err != nil {
-		return err
+		return c.explain(ctx, err)
 	}
-	_, err = c.tasks.await(ctx, Task(t.Reference().Value))
-	return c.labels.on(err)
+	return c.finish(ctx, Task(t.Reference().Value))
+}
+
+// finish waits for the end of a task whose result does not matter.
+func (c *Client) finish(ctx context.Context, t Task) error {
+	_, err := c.tasks.await(ctx, t)
+	if errors.Is(err, errForgotten) {
+		return &Error{Kind: Busy, Err: err, Hint: "it is looked at and tried again"}
+	}
+	return c.explain(ctx, c.labels.on(err))
 }
 
 // await returns when the task has ended, the context has, or the client is closed. A failed task is an error.
@@ -83,7 +99,7 @@ func (p *poller) join(t Task) *waiter {
 	w := &waiter{task: t, since: time.Now(), done: make(chan verdict, 1)}
 	p.waiters[w] = struct{}{}
 	if !p.running && !p.closed {
-		p.running, p.looked, p.troubled = true, w.since, time.Time{}
+		p.running, p.looked, p.troubled, p.absent = true, w.since, time.Time{}, nil
 		p.loop.Add(1)
 		go p.run()
 	}
@@ -136,7 +152,8 @@ func (p *poller) next() (due time.Time, more bool) {
 	if !p.troubled.IsZero() {
 		pause = longestPause
 	}
-	return p.looked.Add(pause), true
+	pages := (len(p.waiters) + pageSize - 1) / pageSize // each one a call
+	return p.looked.Add(pause * time.Duration(pages)), true
 }
 
 // sleep says whether the time has come; otherwise something changed that may alter when it comes.
@@ -189,39 +206,73 @@ func (p *poller) pending() []Task {
 	return tasks
 }
 
-// exhausted says whether the trouble has to be told. vCenter out of reach gets some patience, anything else none.
+// exhausted says whether the trouble has to be told. vCenter out of reach, or not quite up again, gets some patience; a refusal none.
 func (p *poller) exhausted(err error) bool {
 	if p.troubled.IsZero() {
 		p.troubled = time.Now()
 	}
-	return KindOf(wrap("read tasks", "", err)) != Unreachable || time.Since(p.troubled) >= patience
+	switch KindOf(wrap("read tasks", "", err)) {
+	case Unreachable, Unknown, Busy, TooMany, Cancelled:
+		return time.Since(p.troubled) >= patience
+	default:
+		return true
+	}
 }
 
-// judge finds the tasks that ended or that vCenter does not know any more.
+// judge finds the tasks that ended, that vCenter does not know any more, or that it hides.
 func (p *poller) judge(tasks []Task) (map[Task]verdict, error) {
-	states, err := p.read(p.life, objects(taskRefs(tasks), []string{"info.state"}, true))
-	if err != nil {
-		return nil, err
-	}
-	verdicts := map[Task]verdict{}
-	for _, t := range tasks {
-		verdicts[t] = verdict{err: &Error{Op: "wait for task", Object: string(t), Kind: NotFound, Hint: "vCenter has forgotten the task"}}
-	}
-	var ended []Task
-	for _, o := range states {
-		delete(verdicts, Task(o.Obj.Value))
-		if over(value[types.TaskInfoState](o, "info.state")) {
-			ended = append(ended, Task(o.Obj.Value))
-		}
-	}
-	if len(ended) == 0 {
-		return verdicts, nil
+	verdicts, ended, err := p.states(tasks)
+	if err != nil || len(ended) == 0 {
+		return verdicts, err
 	}
 	infos, err := p.read(p.life, objects(taskRefs(ended), []string{"info"}, true))
 	for _, o := range infos {
-		verdicts[Task(o.Obj.Value)] = outcome(value[types.TaskInfo](o, "info"))
+		if v, known := conclude(o); known {
+			verdicts[Task(o.Obj.Value)] = v
+		}
 	}
 	return verdicts, err
+}
+
+// states reads how far the tasks are. One that two answers in a row leave out is forgotten: a vCenter that has just come up again may
+// answer before it knows everything.
+func (p *poller) states(tasks []Task) (verdicts map[Task]verdict, ended []Task, err error) {
+	answers, err := p.read(p.life, objects(taskRefs(tasks), []string{"info.state"}, true))
+	if err != nil {
+		return nil, nil, err
+	}
+	verdicts, shown := map[Task]verdict{}, map[Task]bool{}
+	for _, o := range answers {
+		t := Task(o.Obj.Value)
+		switch err := hidden(o); {
+		case err == nil:
+			shown[t] = true
+			if over(value[types.TaskInfoState](o, "info.state")) {
+				ended = append(ended, t)
+			}
+		case KindOf(wrap("read task", "", err)) == Unreachable: // the session, not the task
+			return nil, nil, err
+		case !gone(err):
+			shown[t], verdicts[t] = true, verdict{err: wrap("read task", string(t), err)}
+		}
+	}
+	p.forget(tasks, shown, verdicts)
+	return verdicts, ended, nil
+}
+
+// forget gives up the tasks that were not shown twice, and notes those that were not shown now.
+func (p *poller) forget(tasks []Task, shown map[Task]bool, verdicts map[Task]verdict) {
+	absent := map[Task]bool{}
+	for _, t := range tasks {
+		switch {
+		case shown[t]:
+		case p.absent[t]:
+			verdicts[t] = verdict{err: &Error{Op: "wait for task", Object: string(t), Kind: NotFound, Err: errForgotten}}
+		default:
+			absent[t] = true
+		}
+	}
+	p.absent = absent
 }
 
 func (p *poller) deliver(verdicts map[Task]verdict) {
@@ -240,11 +291,19 @@ func over(s types.TaskInfoState) bool {
 	return s == types.TaskInfoStateSuccess || s == types.TaskInfoStateError
 }
 
-func outcome(info types.TaskInfo) verdict {
-	if info.State == types.TaskInfoStateError && info.Error != nil {
-		return verdict{info: info, err: taskFault{task.Error{LocalizedMethodFault: info.Error, Description: info.Description}, Task(info.Key)}}
+// conclude is a task's end; known is false if the answer does not show one after all.
+func conclude(o types.ObjectContent) (v verdict, known bool) {
+	if err := hidden(o); err != nil {
+		return verdict{err: wrap("read task", o.Obj.Value, err)}, !gone(err)
 	}
-	return verdict{info: info}
+	info := value[types.TaskInfo](o, "info")
+	switch {
+	case info.State == types.TaskInfoStateError && info.Error == nil:
+		return verdict{info: info, err: &Error{Kind: Unknown, Err: errors.New("the task failed and does not say why")}}, true
+	case info.State == types.TaskInfoStateError:
+		return verdict{info: info, err: taskFault{task.Error{LocalizedMethodFault: info.Error, Description: info.Description}, Task(info.Key)}}, true
+	}
+	return verdict{info: info}, info.State == types.TaskInfoStateSuccess
 }
 
 func taskRefs(tasks []Task) []types.ManagedObjectReference {
