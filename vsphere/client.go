@@ -26,6 +26,9 @@ type Client struct {
 	events *feed
 	hosts  *names
 	labels *labels
+	cards  wiring
+	// launcher knows of the clones in flight.
+	launcher *launcher
 }
 
 // New is [Connector.Connect] over a client that is logged in already, such as one of an in-process simulator. It neither logs in again
@@ -39,7 +42,7 @@ func assemble(ctx context.Context, pool string, vc *vim25.Client, k keeper) *Cli
 	own := *vc
 	named := newLabels()
 	own.RoundTripper = labelling{s, named}
-	c := &Client{pool: pool, vim: &own, session: s, hosts: newNames(), labels: named}
+	c := &Client{pool: pool, vim: &own, session: s, hosts: newNames(), labels: named, launcher: newLauncher()}
 	c.tasks = newPoller(s.life, func(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
 		return c.collect(ctx, spec)
 	})

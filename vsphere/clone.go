@@ -9,37 +9,73 @@ import (
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/methods"
-	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// Clone starts the clone of one machine, powered off, its mark in the clone spec, and returns the task. NameTaken may mean that an
-// earlier, lost attempt succeeded; Unreachable that this one may have.
+// Clone starts the clone of one machine, powered off, its mark in the clone spec, and returns the task. If the datastore is full or the
+// host does not take it, and there are others, the next is tried at once. NameTaken may mean that an earlier, lost attempt succeeded;
+// Unreachable that this one may have; Misconfigured that something the template refers to is gone.
 func (c *Client) Clone(ctx context.Context, order CloneOrder) (Task, error) {
 	if c.site.Flaw != nil {
 		return "", wrap("clone vm", order.Name, c.site.Flaw)
 	}
-	datastore, err := c.datastore(ctx)
-	if err != nil {
-		return "", wrap("choose datastore for", order.Name, err)
+	if c.place.cluster != nil {
+		if err := c.launcher.cluster.take(ctx); err != nil {
+			return "", wrap("wait for datastore cluster", c.place.template.DatastoreCluster, err)
+		}
+		defer c.launcher.cluster.leave()
 	}
-	spec, err := c.place.spec(c.pool, order, datastore)
-	if err != nil {
-		return "", wrap("clone vm", order.Name, err)
+	for tries := c.place.tries(); ; tries-- {
+		task, elsewhere, err := c.launch(ctx, order)
+		if err == nil || !elsewhere || tries <= 1 {
+			return task, wrap("clone vm", order.Name, c.place.explain(err))
+		}
 	}
-	template := object.NewVirtualMachine(c.vim, c.place.source)
-	task, err := template.Clone(ctx, object.NewFolder(c.vim, c.place.folder), order.Name, spec)
-	if err != nil {
-		return "", wrap("clone vm", order.Name, err)
+}
+
+// tries is how many places a clone may be tried at before somebody is told: each of the datastores and hosts once, or two that Storage
+// DRS recommends.
+func (p placement) tries() int {
+	if p.cluster != nil {
+		return 2 + len(p.hosts)
 	}
-	return Task(task.Reference().Value), nil
+	return len(p.datastores) + len(p.hosts)
+}
+
+// launch tries one place; elsewhere says that the place was at fault.
+func (c *Client) launch(ctx context.Context, order CloneOrder) (task Task, elsewhere bool, err error) {
+	at, keys, err := c.berth(ctx, order)
+	defer c.cancel(ctx, keys)
+	if err != nil {
+		return "", false, wrap("choose datastore for", order.Name, err)
+	}
+	spec, err := c.place.spec(c.pool, order, at)
+	if err != nil {
+		c.launcher.release(order.ID)
+		return "", false, err
+	}
+	started, err := object.NewVirtualMachine(c.vim, c.place.source).Clone(ctx, object.NewFolder(c.vim, c.place.folder), order.Name, spec)
+	if err == nil {
+		task = Task(started.Reference().Value)
+	}
+	return task, c.launcher.launched(order.ID, task, at, err), err
+}
+
+// berth finds the machine a place and promises it. keys are the recommendations to cancel once the clone has been started.
+func (c *Client) berth(ctx context.Context, order CloneOrder) (at spot, keys []string, err error) {
+	if c.place.cluster != nil {
+		return c.recommended(ctx, order)
+	}
+	at, err = c.reserve(ctx, order.ID)
+	return at, nil, err
 }
 
 // Await waits for a clone task's end and returns the VM that it made. NotFound: vCenter does not know the task any more.
 func (c *Client) Await(ctx context.Context, t Task) (Cloned, error) {
 	info, err := c.tasks.await(ctx, t)
+	c.launcher.ended(t, err)
 	if err != nil {
-		return Cloned{}, ended(wrap("clone vm", "by "+string(t), c.labels.on(err)))
+		return Cloned{}, ended(wrap("clone vm", "by "+string(t), c.place.explain(c.labels.on(err))))
 	}
 	made := moid(info.Result)
 	if made == "" {
@@ -51,10 +87,10 @@ func (c *Client) Await(ctx context.Context, t Task) (Cloned, error) {
 // Cancel asks vCenter to end a task. It may end all the same with its work done; one that has ended, or is not known, is a success.
 func (c *Client) Cancel(ctx context.Context, t Task) error {
 	_, err := methods.CancelTask(ctx, c.vim, &types.CancelTask{This: taskRefs([]Task{t})[0]})
-	if isFault(err, fault[types.InvalidState]()) {
+	if isFault(err, fault[types.InvalidState]()) || isFault(err, fault[types.ManagedObjectNotFound]()) {
 		return nil
 	}
-	return unlessGone(wrap("cancel", string(t), err))
+	return wrap("cancel", string(t), err)
 }
 
 func queued(info types.TaskInfo) time.Duration {
@@ -118,6 +154,9 @@ func (c *Client) Locate(ctx context.Context, id MachineID, name string) (VM, err
 	if !found {
 		ref, found, err = c.indexed(ctx, id)
 	}
+	if !found && err == nil {
+		err = veiled(inside, name)
+	}
 	if err != nil {
 		return VM{}, wrap("locate", string(id), err)
 	}
@@ -142,6 +181,16 @@ func (c *Client) pick(sights []sight, id MachineID, name string) (ref Ref, found
 	return ref, found
 }
 
+// veiled is why a VM of that name, or of none, cannot be told to be another one's: its mark cannot be read.
+func veiled(sights []sight, name string) error {
+	for _, s := range sights {
+		if s.hides != nil && (s.Name == name || s.Name == "") {
+			return s.hides
+		}
+	}
+	return nil
+}
+
 // indexed asks the search index, which knows VMs outside the folder but hides those that are inaccessible.
 func (c *Client) indexed(ctx context.Context, id MachineID) (Ref, bool, error) {
 	refs, err := c.byUUID(ctx, string(id))
@@ -151,33 +200,4 @@ func (c *Client) indexed(ctx context.Context, id MachineID) (Ref, bool, error) {
 	sights, err := c.look(ctx, refs, lightProperties)
 	ref, found := c.pick(sights, id, "")
 	return ref, found, err
-}
-
-// datastore is the one to clone to: with a choice, the one with the most free space of those that are accessible.
-func (c *Client) datastore(ctx context.Context) (types.ManagedObjectReference, error) {
-	if len(c.place.datastores) == 1 {
-		return c.place.datastores[0], nil
-	}
-	found, err := c.retrieve(ctx, objects(c.place.datastores, []string{"summary"}, true))
-	if err != nil {
-		return types.ManagedObjectReference{}, err
-	}
-	var stores []mo.Datastore
-	if err := mo.LoadObjectContent(found, &stores); err != nil {
-		return types.ManagedObjectReference{}, err
-	}
-	best, free := types.ManagedObjectReference{}, int64(-1)
-	for _, d := range stores {
-		if writable(d.Summary) && d.Summary.FreeSpace > free {
-			best, free = d.Self, d.Summary.FreeSpace
-		}
-	}
-	if free < 0 {
-		return best, &Error{Kind: Storage, Err: errors.New("no datastore of the template is accessible"), Hint: "see their state in vCenter"}
-	}
-	return best, nil
-}
-
-func writable(s types.DatastoreSummary) bool {
-	return s.Accessible && (s.MaintenanceMode == "" || s.MaintenanceMode == string(types.DatastoreSummaryMaintenanceModeStateNormal))
 }

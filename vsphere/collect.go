@@ -2,6 +2,7 @@ package vsphere
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -17,6 +18,21 @@ const (
 	tidyTimeout = 5 * time.Second
 )
 
+// answer is what a property collector's answer proves.
+type answer struct {
+	// whole are the objects that hide nothing, partial those that do.
+	whole   []types.ObjectContent
+	partial []partial
+	// vanished are the objects that do not exist, by vCenter's own word.
+	vanished map[types.ManagedObjectReference]bool
+}
+
+// partial is an object that hides a wanted property, and why.
+type partial struct {
+	types.ObjectContent
+	reason error
+}
+
 // retrieve reads everything that spec selects or fails: an answer that hides a wanted property is an error, never a smaller answer.
 // Objects that vanished while they were read are left out. Errors are raw.
 func (c *Client) retrieve(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
@@ -27,37 +43,86 @@ func (c *Client) retrieve(ctx context.Context, spec types.PropertyFilterSpec) ([
 	return readable(answers)
 }
 
-// collect reads all pages of what spec selects, whatever they hide.
-func (c *Client) collect(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
-	res, err := methods.RetrievePropertiesEx(ctx, c.vim, &types.RetrievePropertiesEx{
-		This:    c.vim.ServiceContent.PropertyCollector,
-		SpecSet: []types.PropertyFilterSpec{spec},
-		Options: types.RetrieveOptions{MaxObjects: pageSize},
-	})
-	if err != nil || res.Returnval == nil {
-		return nil, err
-	}
-	rest, err := c.pages(ctx, res.Returnval.Token)
+// study reads what the specs select, each object by itself.
+func (c *Client) study(ctx context.Context, specs ...types.PropertyFilterSpec) (answer, error) {
+	answers, err := c.collect(ctx, specs...)
 	if err != nil {
-		return nil, err
+		return answer{}, err
 	}
-	return append(res.Returnval.Objects, rest...), nil
+	return sorted(answers)
 }
 
-// pages reads what follows the first page.
-func (c *Client) pages(ctx context.Context, token string) ([]types.ObjectContent, error) {
-	var answers []types.ObjectContent
+// only reads one object completely. NotFound: vCenter says that this very object does not exist; an answer without it says nothing.
+func (c *Client) only(ctx context.Context, ref types.ManagedObjectReference, properties []string) (types.ObjectContent, error) {
+	a, err := c.study(ctx, objects([]types.ManagedObjectReference{ref}, properties, false))
+	switch {
+	case deleted(err, ref), a.vanished[ref]:
+		return types.ObjectContent{}, missing(ref.Value, "it was deleted or unregistered")
+	case isFault(err, fault[types.ManagedObjectNotFound]()):
+		return types.ObjectContent{}, blurred(ref, err)
+	case err != nil:
+		return types.ObjectContent{}, err
+	}
+	for _, o := range a.whole {
+		if o.Obj == ref {
+			return o, nil
+		}
+	}
+	return types.ObjectContent{}, a.reason(ref)
+}
+
+// reason is why an object that is not whole could not be read.
+func (a answer) reason(ref types.ManagedObjectReference) error {
+	for _, p := range a.partial {
+		if p.Obj == ref {
+			return p.reason
+		}
+	}
+	return blurred(ref, nil)
+}
+
+// collect reads all pages of what the specs select, whatever they hide.
+func (c *Client) collect(ctx context.Context, specs ...types.PropertyFilterSpec) ([]types.ObjectContent, error) {
+	res, err := methods.RetrievePropertiesEx(ctx, c.vim, &types.RetrievePropertiesEx{
+		This:    c.vim.ServiceContent.PropertyCollector,
+		SpecSet: specs,
+		Options: types.RetrieveOptions{MaxObjects: pageSize},
+	})
+	if err != nil || res == nil || res.Returnval == nil {
+		return nil, err
+	}
+	return c.pages(ctx, *res.Returnval)
+}
+
+// pages reads what follows the first page. Each one has to bring an object that no page before it had: a vCenter that goes on for ever
+// is not followed.
+func (c *Client) pages(ctx context.Context, first types.RetrieveResult) ([]types.ObjectContent, error) {
+	all, token := first.Objects, first.Token
+	seen := map[types.ManagedObjectReference]bool{}
+	news(seen, all)
 	for token != "" {
 		res, err := methods.ContinueRetrievePropertiesEx(ctx, c.vim, &types.ContinueRetrievePropertiesEx{
 			This: c.vim.ServiceContent.PropertyCollector, Token: token,
 		})
+		if err == nil && (res == nil || !news(seen, res.Returnval.Objects)) {
+			err = errors.New("a page brought nothing new")
+		}
 		if err != nil {
 			c.abandon(ctx, token)
 			return nil, &Error{Kind: Unreachable, Err: err, Hint: "the listing broke off between two pages; it is read again from the start"}
 		}
-		answers, token = append(answers, res.Returnval.Objects...), res.Returnval.Token
+		all, token = append(all, res.Returnval.Objects...), res.Returnval.Token
 	}
-	return answers, nil
+	return all, nil
+}
+
+// news adds the objects to those seen, and says whether there was a new one.
+func news(seen map[types.ManagedObjectReference]bool, objects []types.ObjectContent) bool {
+	before := len(seen)
+	for _, o := range objects {
+		seen[o.Obj] = true
+	}
+	return len(seen) > before
 }
 
 // abandon frees the pages that vCenter keeps for us; left alone they pile up in vpxd (icinga vspheredb #372).
@@ -71,18 +136,50 @@ func (c *Client) abandon(ctx context.Context, token string) {
 
 // readable drops the objects that vanished and fails on the first one that hides anything.
 func readable(answers []types.ObjectContent) ([]types.ObjectContent, error) {
-	kept := answers[:0]
+	a, err := sorted(answers)
+	if err == nil && len(a.partial) > 0 {
+		err = a.partial[0].reason
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.whole, nil
+}
+
+// sorted tells apart what an answer proves of each object. It fails as a whole if the reason why one hides a property goes for all: there
+// is no session, or the property does not exist.
+func sorted(answers []types.ObjectContent) (answer, error) {
+	a := answer{vanished: map[types.ManagedObjectReference]bool{}}
 	for _, o := range answers {
 		err := hidden(o)
-		if isFault(err, fault[types.ManagedObjectNotFound]()) {
-			continue
+		switch {
+		case err == nil:
+			a.whole = append(a.whole, o)
+		case deleted(err, o.Obj):
+			a.vanished[o.Obj] = true
+		case isFault(err, fault[types.NotAuthenticated]()), isFault(err, fault[types.InvalidProperty]()):
+			return answer{}, wrap("read", o.Obj.String(), err)
+		default:
+			a.partial = append(a.partial, partial{o, blurred(o.Obj, err)})
 		}
-		if err != nil {
-			return nil, wrap("read", o.Obj.String(), err)
-		}
-		kept = append(kept, o)
 	}
-	return kept, nil
+	return a, nil
+}
+
+// deleted says whether vCenter itself calls the object non-existent: that very one, for a call may fail of another that it passed.
+func deleted(err error, ref types.ManagedObjectReference) bool {
+	gone, ok := faultOf(err).(*types.ManagedObjectNotFound)
+	return ok && gone.Obj == ref
+}
+
+// blurred is the error of an object that could not be read: what it says of another object proves nothing about this one.
+func blurred(ref types.ManagedObjectReference, err error) error {
+	if err == nil || isFault(err, fault[types.ManagedObjectNotFound]()) && !deleted(err, ref) {
+		return &Error{
+			Op: "read", Object: ref.String(), Kind: Unreachable, Err: err, Hint: "vCenter's answer is not about it; it is read again",
+		}
+	}
+	return wrap("read", ref.String(), err)
 }
 
 // hidden is the first reason why a property is missing. A key that extraConfig does not have is no reason: most versions leave it

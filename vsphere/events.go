@@ -2,6 +2,8 @@ package vsphere
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/vmware/govmomi/event"
 	"github.com/vmware/govmomi/vim25"
@@ -10,9 +12,11 @@ import (
 )
 
 const (
-	eventPage = 200
-	// eventPages bounds one reading; what is left waits for the next one.
-	eventPages = 50
+	// eventPage is the most events of one reading, which is one call; what is left waits for the next one.
+	eventPage = 1000
+	// After a refusal to make a collector the next try waits, longer each time.
+	shortestRefusal = 30 * time.Second
+	longestRefusal  = 5 * time.Minute
 )
 
 // hinting are the events after which a VM is worth a look. Types are matched exactly, so members of a family are named one by one.
@@ -24,119 +28,170 @@ var hinting = []string{
 }
 
 // feed reads vCenter's events through one history collector of its own, from the moment it is first asked. A collector is part of
-// the session and is made anew when it went with it; what happened meanwhile is not told, which costs nothing but time: the sweep
-// sees it.
+// the session and is made anew when it went with it, and goes on after the last event seen, by vCenter's clock. What is missed all the
+// same costs nothing but time: the sweep sees it.
 type feed struct {
 	vim *vim25.Client
-	// turn holds the collector while nobody uses it; nil in it means that there is none.
-	turn chan *event.HistoryCollector
+	// turn holds what one caller at a time may use.
+	turn chan *cursor
+	// outcomes are those of guest customizations.
+	outcomes outcomes
+}
+
+// cursor is where the feed stands.
+type cursor struct {
+	// collector is nil while there is none.
+	collector *event.HistoryCollector
+	// last is the time of the last event seen, by vCenter's clock.
+	last time.Time
+	// untold are VMs of events that were read while nobody asked.
+	untold []Ref
+	// refusal is why no collector could be made, and until holds further tries off.
+	refusal error
+	pause   time.Duration
+	until   time.Time
 }
 
 func newFeed(vim *vim25.Client) *feed {
-	f := &feed{vim: vim, turn: make(chan *event.HistoryCollector, 1)}
-	f.turn <- nil
+	f := &feed{vim: vim, turn: make(chan *cursor, 1)}
+	f.turn <- &cursor{}
 	return f
 }
 
-// Hints names VMs that something happened to since the last call, anybody's, each once. It may miss some and repeat some.
+// Hints names VMs that something happened to since the last call, anybody's, each once. It may miss some and repeat some. It makes one
+// call; an error says that there are no hints for a while, and is no reason to ask more often.
 func (c *Client) Hints(ctx context.Context) ([]Ref, error) {
 	refs, err := c.events.read(ctx)
 	return refs, wrap("read events", "", err)
 }
 
 func (f *feed) read(ctx context.Context) ([]Ref, error) {
-	collector, err := f.take(ctx)
+	at, err := f.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if collector == nil {
-		if collector, err = f.open(ctx); err != nil {
-			f.turn <- nil
+	defer f.put(at)
+	if at.collector == nil {
+		if err := f.open(ctx, at); err != nil {
 			return nil, err
 		}
 	}
-	refs, err := drain(ctx, collector)
-	f.put(collector, err)
-	if gone(err) {
-		return refs, nil
-	}
+	err = f.drain(ctx, at)
+	refs := at.untold
+	at.untold = nil
 	return refs, err
 }
 
-func (f *feed) take(ctx context.Context) (*event.HistoryCollector, error) {
+func (f *feed) take(ctx context.Context) (*cursor, error) {
 	select {
-	case collector := <-f.turn:
-		return collector, nil
+	case at := <-f.turn:
+		return at, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
-// put gives the collector back, unless it is gone.
-func (f *feed) put(collector *event.HistoryCollector, err error) {
-	if gone(err) {
-		collector = nil
-	}
-	f.turn <- collector
-}
+func (f *feed) put(at *cursor) { f.turn <- at }
 
 func gone(err error) bool { return isFault(err, fault[types.ManagedObjectNotFound]()) }
 
-// open makes a collector of what happens from now on, by vCenter's own clock. It has no entity filter: vCenter and vcsim would walk
-// the inventory for each event, and the caller knows its VMs anyway.
-func (f *feed) open(ctx context.Context) (*event.HistoryCollector, error) {
-	now, err := methods.GetCurrentTime(ctx, f.vim)
-	if err != nil {
-		return nil, err
+// open makes a collector, or repeats why vCenter refuses to while the pause after that lasts. A vCenter out of reach refuses nothing: it
+// is asked each time, which is how its return is noticed.
+func (f *feed) open(ctx context.Context, at *cursor) error {
+	if time.Now().Before(at.until) {
+		return at.refusal
+	}
+	collector, err := f.create(ctx, at)
+	if err == nil {
+		at.collector, at.pause = collector, 0
+		return nil
+	}
+	if KindOf(wrap("collect events", "", err)) != Unreachable {
+		at.refusal, at.pause = err, min(max(2*at.pause, shortestRefusal), longestRefusal)
+		at.until = time.Now().Add(at.pause)
+	}
+	return err
+}
+
+// create makes a collector of what happens from now on, or after the last event seen, by vCenter's own clock. It has no entity filter:
+// vCenter and vcsim would walk the inventory for each event, and the caller knows its VMs anyway.
+func (f *feed) create(ctx context.Context, at *cursor) (*event.HistoryCollector, error) {
+	if at.last.IsZero() {
+		now, err := methods.GetCurrentTime(ctx, f.vim)
+		if err != nil {
+			return nil, err
+		}
+		at.last = *now
 	}
 	return event.NewManager(f.vim).CreateCollectorForEvents(ctx, types.EventFilterSpec{
-		EventTypeId: hinting,
-		Time:        &types.EventFilterSpecByTime{BeginTime: now},
+		EventTypeId: append(slices.Clone(hinting), customizing...),
+		Time:        &types.EventFilterSpecByTime{BeginTime: &at.last},
 	})
 }
 
-func drain(ctx context.Context, collector *event.HistoryCollector) ([]Ref, error) {
-	var refs []Ref
+// drain reads one page of events.
+func (f *feed) drain(ctx context.Context, at *cursor) error {
+	page, err := at.collector.ReadNextEvents(ctx, eventPage)
+	if gone(err) {
+		at.collector = nil
+		return nil
+	}
 	seen := map[Ref]bool{}
-	for range eventPages {
-		page, err := collector.ReadNextEvents(ctx, eventPage)
-		if err != nil {
-			return refs, err
-		}
-		for _, e := range page {
-			if vm := e.GetEvent().Vm; vm != nil && !seen[Ref(vm.Vm.Value)] {
-				seen[Ref(vm.Vm.Value)] = true
-				refs = append(refs, Ref(vm.Vm.Value))
-			}
-		}
-		if len(page) < eventPage {
-			break
+	for _, ref := range at.untold {
+		seen[ref] = true
+	}
+	for _, e := range page {
+		ref := f.learn(e, at)
+		if ref != "" && !seen[ref] {
+			seen[ref] = true
+			at.untold = append(at.untold, ref)
 		}
 	}
-	return refs, nil
+	return err
 }
 
-// reset puts the cursor at the newest events. A reader that falls more than the collector's page behind is silently stuck for
-// ever (seen on vcsim, likely on vCenter); this revives it at each sweep, at the price of repeats. Failure only costs latency.
+// learn keeps what an event says, and names its VM.
+func (f *feed) learn(e types.BaseEvent, at *cursor) Ref {
+	base := e.GetEvent()
+	if base.CreatedTime.After(at.last) {
+		at.last = base.CreatedTime
+	}
+	if base.Vm == nil {
+		return ""
+	}
+	ref := Ref(base.Vm.Vm.Value)
+	if state := customizationEvent(e); state != "" {
+		f.outcomes.note(ref, state)
+	}
+	return ref
+}
+
+// reset puts the cursor at the newest events, once what is there was read. A reader that falls more than the collector's page behind
+// is silently stuck for ever (seen on vcsim, likely on vCenter); this revives it at each sweep, at the price of repeats. Failure only
+// costs latency.
 func (f *feed) reset(ctx context.Context) {
-	collector, err := f.take(ctx)
+	at, err := f.take(ctx)
 	if err != nil {
 		return
 	}
-	if collector != nil {
-		err = collector.Reset(ctx)
+	defer f.put(at)
+	if at.collector == nil || f.drain(ctx, at) != nil || at.collector == nil {
+		return
 	}
-	f.put(collector, err)
+	if gone(at.collector.Reset(ctx)) {
+		at.collector = nil
+	}
 }
 
 // close destroys the collector: vCenter and vcsim allow a session few of them, and keep them busy until it ends.
 func (f *feed) close(ctx context.Context) {
-	collector, err := f.take(ctx)
+	at, err := f.take(ctx)
 	if err != nil {
 		return
 	}
-	if collector != nil {
-		_ = collector.Destroy(ctx)
+	defer f.put(at)
+	if at.collector != nil {
+		_ = at.collector.Destroy(ctx)
 	}
-	f.turn <- nil
+	at.collector = nil
 }

@@ -26,12 +26,16 @@ func (c *Client) Sweep(ctx context.Context, elsewhere []Ref) (Inventory, error) 
 
 // outside reads VMs by reference. One that the answer leaves out is missing only if vCenter itself calls it non-existent.
 func (c *Client) outside(ctx context.Context, refs []Ref) ([]sight, error) {
-	sights, err := c.look(ctx, refs, lightProperties)
+	if len(refs) == 0 {
+		return nil, nil
+	}
+	a, err := c.each(ctx, refs, objects(vmRefs(refs), c.shown(lightProperties), true))
 	if err != nil {
 		return nil, err
 	}
+	sights := c.sights(a)
 	for _, ref := range others(refs, sights) {
-		vm, err := c.glance(ctx, ref)
+		vm, err := c.again(ctx, a, ref)
 		switch {
 		case err == nil:
 			sights = append(sights, sight{VM: vm})
@@ -40,6 +44,29 @@ func (c *Client) outside(ctx context.Context, refs []Ref) ([]sight, error) {
 		}
 	}
 	return sights, nil
+}
+
+// each reads VMs of which some may not exist, and nothing else. Should that end the call, though it was asked not to, each one is left to
+// [Client.again].
+func (c *Client) each(ctx context.Context, refs []Ref, specs ...types.PropertyFilterSpec) (answer, error) {
+	a, err := c.study(ctx, specs...)
+	if isFault(err, fault[types.ManagedObjectNotFound]()) {
+		return answer{}, nil
+	}
+	asked := map[Ref]bool{}
+	for _, ref := range refs {
+		asked[ref] = true
+	}
+	a.whole = slices.DeleteFunc(a.whole, func(o types.ObjectContent) bool { return !asked[Ref(o.Obj.Value)] })
+	return a, err
+}
+
+// again puts the question to a VM that an answer leaves out, unless that says that it does not exist.
+func (c *Client) again(ctx context.Context, a answer, ref Ref) (VM, error) {
+	if a.vanished[vmRef(ref)] {
+		return VM{}, missing(string(ref), "it was deleted or unregistered")
+	}
+	return c.glance(ctx, ref)
 }
 
 // Survey reads all VMs that the account may see, wherever they are, and returns the pool's own. It is made once, to rebuild a pool.
@@ -79,33 +106,31 @@ func (c *Client) Survey(ctx context.Context) ([]VM, error) {
 // inside reads the pool's folder. The folder's own name is read with its VMs, so that an answer without it, which might as well be
 // that of a folder we may not see, is not taken for an empty folder.
 func (c *Client) inside(ctx context.Context) ([]sight, error) {
-	found, err := c.retrieve(ctx, types.PropertyFilterSpec{
+	folder := types.PropertyFilterSpec{
 		ObjectSet: []types.ObjectSpec{{
 			Obj:       c.place.folder,
 			SelectSet: []types.BaseSelectionSpec{&types.TraversalSpec{Type: "Folder", Path: "childEntity"}},
 		}},
 		PropSet: []types.PropertySpec{
 			{Type: "Folder", PathSet: []string{"name"}},
-			{Type: "VirtualMachine", PathSet: lightProperties},
+			{Type: "VirtualMachine", PathSet: c.shown(lightProperties)},
 		},
-	})
-	if err != nil {
+	}
+	a, err := c.study(ctx, folder)
+	if isFault(err, fault[types.ManagedObjectNotFound]()) && !deleted(err, c.place.folder) {
+		a, err = c.study(ctx, folder) // it came past a VM that was just being destroyed
+	}
+	switch {
+	case deleted(err, c.place.folder), a.vanished[c.place.folder]:
+		return nil, missing(c.place.template.Folder, "the pool's folder was deleted")
+	case isFault(err, fault[types.ManagedObjectNotFound]()):
+		return nil, blurred(c.place.folder, err)
+	case err != nil:
 		return nil, err
+	case !slices.ContainsFunc(a.whole, func(o types.ObjectContent) bool { return o.Obj == c.place.folder }):
+		return nil, a.reason(c.place.folder)
 	}
-	var sights []sight
-	witnessed := false
-	for _, o := range found {
-		switch {
-		case o.Obj == c.place.folder:
-			witnessed = true
-		case o.Obj.Type == "VirtualMachine":
-			sights = append(sights, observe(o))
-		}
-	}
-	if !witnessed {
-		return nil, missing(c.place.template.Folder, "the pool's folder does not answer: it was deleted, or the account may not see it")
-	}
-	return sights, nil
+	return c.sights(a), nil
 }
 
 // look reads the given VMs; those that do not exist are left out.
@@ -113,42 +138,64 @@ func (c *Client) look(ctx context.Context, refs []Ref, properties []string) ([]s
 	if len(refs) == 0 {
 		return nil, nil
 	}
-	found, err := c.retrieve(ctx, objects(vmRefs(refs), properties, true))
-	var sights []sight
-	for _, o := range found {
-		sights = append(sights, observe(o))
-	}
-	return sights, err
+	a, err := c.each(ctx, refs, objects(vmRefs(refs), properties, true))
+	return c.sights(a), err
 }
 
 // Read reads VMs in detail. absent are those that vCenter itself calls non-existent; a VM in neither list could not be read.
 func (c *Client) Read(ctx context.Context, refs []Ref) (found []VM, absent []Ref, err error) {
-	sights, err := c.look(ctx, refs, detailProperties)
+	sights, absent, err := c.inDetail(ctx, refs)
+	return plain(slices.DeleteFunc(sights, func(s sight) bool { return s.hides != nil })), absent, err
+}
+
+func (c *Client) inDetail(ctx context.Context, refs []Ref) (sights []sight, absent []Ref, err error) {
+	if len(refs) == 0 {
+		return nil, nil, nil
+	}
+	a, err := c.each(ctx, refs, c.detailsOf(refs)...)
 	if err != nil {
 		return nil, nil, wrap("read vms", "", err)
 	}
+	sights = c.sights(a)
 	for _, ref := range others(refs, sights) {
 		// Left out of the answer is not yet absent: the question is put to each one by itself.
-		if _, err := c.glance(ctx, ref); KindOf(wrap("read vm", string(ref), err)) == NotFound {
+		if _, err := c.again(ctx, a, ref); KindOf(wrap("read vm", string(ref), err)) == NotFound {
 			absent = append(absent, ref)
 		}
 	}
 	if err := c.complete(ctx, sights); err != nil {
 		return nil, nil, wrap("read hosts", "", err)
 	}
-	return plain(sights), absent, nil
+	return sights, absent, nil
 }
 
-// detail reads one VM in detail.
+// detailsOf selects the details of VMs in one call, with the devices of those whose network cards are not known.
+func (c *Client) detailsOf(refs []Ref) []types.PropertyFilterSpec {
+	known, unknown := c.cards.split(refs)
+	var specs []types.PropertyFilterSpec
+	for _, part := range []struct {
+		refs       []Ref
+		properties []string
+	}{{known, detailProperties}, {unknown, firstProperties}} {
+		if len(part.refs) > 0 {
+			specs = append(specs, objects(vmRefs(part.refs), c.shown(part.properties), true))
+		}
+	}
+	return specs
+}
+
+// detail reads one VM in detail, completely.
 func (c *Client) detail(ctx context.Context, ref Ref) (VM, error) {
-	found, _, err := c.Read(ctx, []Ref{ref})
-	if err != nil {
+	sights, absent, err := c.inDetail(ctx, []Ref{ref})
+	switch {
+	case err != nil:
 		return VM{}, err
-	}
-	if len(found) == 0 {
+	case len(absent) > 0:
 		return VM{}, missing(string(ref), "no such VM")
+	case len(sights) == 0:
+		return VM{}, blurred(vmRef(ref), nil)
 	}
-	return found[0], nil
+	return sights[0].VM, sights[0].hides
 }
 
 // complete turns sights with all properties read into details.

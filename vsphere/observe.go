@@ -1,6 +1,9 @@
 package vsphere
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,11 +18,22 @@ var (
 	}
 	// lightProperties are what a sweep reads. guest.net is the dearest of them, but without it a sweep would prefer other addresses
 	// than a detailed read does.
-	lightProperties = append([]string{"guest.ipAddress", "guest.net", "guest.toolsRunningStatus"}, proofProperties...)
+	lightProperties = append([]string{
+		"guest.ipAddress", "guest.net", "guest.toolsRunningStatus", keyPath(localIPv4Key), keyPath(localIPv6Key),
+	}, proofProperties...)
 	// detailProperties are what is read once per VM and after a hint.
 	detailProperties = append([]string{
 		"config.createDate", "config.hardware.numCPU", "config.hardware.memoryMB", "config.files.vmPathName", "runtime.host",
 	}, lightProperties...)
+	// firstProperties are what is read of a VM whose network cards are not known.
+	firstProperties = append([]string{"config.hardware.device"}, detailProperties...)
+)
+
+// The keys under which cloud-init's VMware datasource tells the addresses of the guest that it runs in (DataSourceVMware.py,
+// advertise_local_ip_addrs).
+const (
+	localIPv4Key = "guestinfo.local-ipv4"
+	localIPv6Key = "guestinfo.local-ipv6"
 )
 
 func keyPath(key string) string { return `config.extraConfig["` + key + `"]` }
@@ -27,9 +41,12 @@ func keyPath(key string) string { return `config.extraConfig["` + key + `"]` }
 // sight is a VM as it was answered: what [VM] shows, and what needs a second look-up or all properties to be shown.
 type sight struct {
 	VM
-	host    string
-	address string
-	nics    []types.GuestNicInfo
+	host  string
+	guest guest
+	// own are the VM's network cards; nil if they were not read.
+	own hardware
+	// hides is why a part of it could not be read; nil: all was.
+	hides error
 }
 
 // setters put one property each into a sight. A value of another type than expected counts as unset.
@@ -47,11 +64,15 @@ var setters = map[string]func(*sight, any){
 		s.MemoryMiB = number(v)
 	},
 	"config.files.vmPathName": func(s *sight, v any) { s.Datastore, _ = datastorePath(text(v)) },
-	"guest.ipAddress":         func(s *sight, v any) { s.address = text(v) },
+	"config.hardware.device":  func(s *sight, v any) { s.own = ownCards(v) },
+	customizationInfo:         func(s *sight, v any) { s.Customization = customizationState(v) },
+	"guest.ipAddress":         func(s *sight, v any) { s.guest.primary = text(v) },
+	keyPath(localIPv4Key):     func(s *sight, v any) { s.guest.local[0] = option(v) },
+	keyPath(localIPv6Key):     func(s *sight, v any) { s.guest.local[1] = option(v) },
 	"guest.toolsRunningStatus": func(s *sight, v any) {
 		s.ToolsRunning = v == string(types.VirtualMachineToolsRunningStatusGuestToolsRunning)
 	},
-	"guest.net":        func(s *sight, v any) { s.nics = cards(v) },
+	"guest.net":        func(s *sight, v any) { s.guest.nics = cards(v) },
 	keyPath(markKey):   func(s *sight, v any) { s.Mark, s.Marked = readMark(v), option(v) != "" },
 	keyPath(statusKey): func(s *sight, v any) { s.Status = readStatus(v) },
 }
@@ -66,8 +87,69 @@ func observe(o types.ObjectContent) sight {
 		}
 	}
 	s.Connected = s.Connection == string(types.VirtualMachineConnectionStateConnected) && s.InstanceUUID != ""
-	s.IPs = addresses(s.nics, s.address)
+	s.guest.tools = s.ToolsRunning
 	return s
+}
+
+// sights are the VMs of an answer. One that hides something is shown with what there is of it, and counts as not connected: nothing may
+// be concluded from it, but all others are seen as they are.
+func (c *Client) sights(a answer) []sight {
+	var out []sight
+	for _, o := range a.whole {
+		if o.Obj.Type == "VirtualMachine" {
+			out = append(out, c.sight(o))
+		}
+	}
+	for _, p := range a.partial {
+		if p.Obj.Type == "VirtualMachine" {
+			s := c.sight(p.ObjectContent)
+			s.Connected, s.Connection, s.hides = false, Unreadable, p.reason
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// sight adds to an observation what the client remembers of the VM, and its addresses.
+func (c *Client) sight(o types.ObjectContent) sight {
+	s := observe(o)
+	s.IPs = c.place.template.Addresses.choice().addresses(s.guest, c.cards.of(s))
+	if s.Customization == "" && !c.showsCustomization() {
+		s.Customization = c.events.outcomes.of(s.Ref)
+	}
+	return s
+}
+
+// showsCustomization says whether VMs have the property [customizationInfo] here.
+func (c *Client) showsCustomization() bool {
+	return !earlier(c.vim.ServiceContent.About.ApiVersion, customizationSince)
+}
+
+// shown are the properties to read, with those that not every vCenter has.
+func (c *Client) shown(properties []string) []string {
+	if c.place.template.Customization == "" || !c.showsCustomization() {
+		return properties
+	}
+	return append(slices.Clone(properties), customizationInfo)
+}
+
+// earlier compares versions such as 7.0.2.0 and 6.7; what is no number counts as 0.
+func earlier(a, b string) bool {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range max(len(x), len(y)) {
+		if d := cmp.Compare(versionPart(x, i), versionPart(y, i)); d != 0 {
+			return d < 0
+		}
+	}
+	return false
+}
+
+func versionPart(parts []string, i int) int {
+	if i >= len(parts) {
+		return 0
+	}
+	n, _ := strconv.Atoi(parts[i])
+	return n
 }
 
 func text(v any) string {

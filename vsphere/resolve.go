@@ -37,7 +37,10 @@ func (c *Client) dereference(ctx context.Context, text string, kinds []string) (
 	if !slices.Contains(kinds, ref.Type) {
 		return ref, misconfigured(text, "it is a "+ref.Type, "name a "+kinds[0])
 	}
-	_, err := c.retrieve(ctx, objects([]types.ManagedObjectReference{ref}, []string{"name"}, false))
+	_, err := c.only(ctx, ref, []string{"name"})
+	if KindOf(err) == NotFound {
+		err = missing(text, notations)
+	}
 	return ref, wrap("look up", text, err)
 }
 
@@ -153,12 +156,9 @@ func (c *Client) datacenter(ctx context.Context, ref types.ManagedObjectReferenc
 
 // properties loads properties of one object into a value of its govmomi type.
 func (c *Client) properties(ctx context.Context, ref types.ManagedObjectReference, dst any, names ...string) error {
-	found, err := c.retrieve(ctx, objects([]types.ManagedObjectReference{ref}, names, false))
+	o, err := c.only(ctx, ref, names)
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 {
-		return missing(ref.Value, "it was deleted a moment ago")
-	}
-	return mo.LoadObjectContent(found, dst)
+	return mo.LoadObjectContent([]types.ObjectContent{o}, dst)
 }
