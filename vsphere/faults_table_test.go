@@ -12,13 +12,13 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// because is a fault's part that tells what caused it.
-func because(causes ...types.BaseMethodFault) types.MethodFault {
+// dueTo is a fault's part that tells what caused it.
+func dueTo(causes ...types.BaseMethodFault) types.MethodFault {
 	return types.MethodFault{FaultCause: &types.LocalizedMethodFault{Fault: causes[0], LocalizedMessage: "the cause in words"}}
 }
 
 func vim(causes ...types.BaseMethodFault) types.VimFault {
-	return types.VimFault{MethodFault: because(causes...)}
+	return types.VimFault{MethodFault: dueTo(causes...)}
 }
 
 func hosts(reasons ...types.BaseMethodFault) *types.NoCompatibleHost {
@@ -141,7 +141,7 @@ var faultRows = []struct {
 	{"cancelled", &types.RequestCanceled{}, Cancelled, "cancelled"},
 	{"system error", &types.SystemError{Reason: "vpxd said so"}, Unknown, "vpxd said so"},
 	{
-		"system error with a cause", &types.SystemError{RuntimeFault: types.RuntimeFault{MethodFault: because(&types.NoDiskSpace{})}},
+		"system error with a cause", &types.SystemError{RuntimeFault: types.RuntimeFault{MethodFault: dueTo(&types.NoDiskSpace{})}},
 		Storage, "the cause in words",
 	},
 	{"no row", &types.RuntimeFault{}, Unknown, ""},
