@@ -47,11 +47,15 @@ func TestChooseDatastore(t *testing.T) {
 		"the rest does not count": {wish: among("a", 1), seen: seen(map[string]int64{"a": 3, "b": 100}), want: "a"},
 		"promised": {
 			wish: among("a b", 1), seen: seen(map[string]int64{"a": 30, "b": 20}), want: "b",
-			prepare: func(l *ledger, _ prospect) { l.reserve("m", spot{store: datastore("a")}, footprint{disks: 15 * gibibyte}, start) },
+			prepare: func(l *ledger, _ prospect) {
+				l.reserve("m", spot{store: datastore("a")}, footprint{disks: 15 * gibibyte}, start)
+			},
 		},
 		"all promised": {
 			wish: among("a", 10), seen: seen(map[string]int64{"a": 30}), says: []string{"30.0 GiB free, 20.0 GiB of that promised"},
-			prepare: func(l *ledger, _ prospect) { l.reserve("m", spot{store: datastore("a")}, footprint{disks: 20 * gibibyte}, start) },
+			prepare: func(l *ledger, _ prospect) {
+				l.reserve("m", spot{store: datastore("a")}, footprint{disks: 20 * gibibyte}, start)
+			},
 		},
 		"avoided": {
 			wish: among("a b", 1), seen: seen(map[string]int64{"a": 30, "b": 20}), want: "b",

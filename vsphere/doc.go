@@ -53,5 +53,21 @@
 //   - Event types are matched exactly, so subtypes are listed one by one.
 //   - guest.net's deviceConfigId is the key of the VM's own card, and negative for what is none (vm-operator, update_status.go).
 //   - An account is locked after five failed logins within three minutes (vCenter Single Sign-On's default policy).
+//   - FetchUserPrivilegeOnEntities takes the userName of SessionManager.currentSession as it is, groups included, and needs System.View
+//     (openshift's vsphere-problem-detector, pkg/check, relies on both); it answers for every entity, with an empty list for one without a
+//     permission. Which privileges a call takes: API reference, and "Required Privileges for Common Tasks" for AddNewDisk and for PowerOn
+//     on the datacenter.
+//   - The template of an image that never booted may show guestToolsNotInstalled, so that is no proof of missing tools.
+//   - A datastore's free space may be half a minute old after an operation; a clone that failed leaves no files that count.
+//   - A linked clone's new disks are made on the datastore of its spec, wherever the parents are (API reference,
+//     createNewChildDiskBacking); the host must reach both.
+//   - RecommendDatastores for a clone needs the pod, the source, the name, the folder and the clone spec, and nothing else (govc vm.clone,
+//     terraform-provider-vsphere); its recommendations hold space until they are applied, cancelled or expired. vcsim wants a list of
+//     placements too, which the simulator adds, and cannot cancel.
+//   - A storage policy goes into location.profile for the VM's home and, disk by disk, into location.disk, where a missing diskMoveType
+//     would mean a full copy (API reference, VirtualMachineRelocateSpecDiskLocator). The policy service (PBM) takes vCenter's session.
+//   - tpmProvisionPolicy exists from API 8.0.0.1 on, and older versions copy the TPM (API reference, VirtualMachineCloneSpec).
+//   - A customization fails if the number of its adapters is not that of the VM's cards (NicSettingMismatch); Windows computer names are
+//     cut to 15 characters.
 //   - Versions: 6.7 and later, for config.createDate.
 package vsphere

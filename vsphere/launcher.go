@@ -112,6 +112,13 @@ func (l *launcher) hold(id MachineID, s spot, needs footprint) {
 	l.ledger.reserve(id, s, needs, time.Now())
 }
 
+// release takes a promise back before anything was asked of vCenter.
+func (l *launcher) release(id MachineID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ledger.release(id)
+}
+
 // launched learns from the answer to a clone call, and says whether another place is worth a try. A call without an answer may have had
 // its effect, so its promise stays.
 func (l *launcher) launched(id MachineID, t Task, s spot, err error) (elsewhere bool) {

@@ -119,12 +119,12 @@ func TestCloudInit(t *testing.T) {
 }
 
 func TestCloudInitTooLong(t *testing.T) {
-	noise := make([]byte, guestinfoLimit)
+	random := make([]byte, guestinfoLimit)
 	r := rand.New(rand.NewPCG(1, 2))
-	for i := range noise {
-		noise[i] = byte(r.IntN(256))
+	for i := range random {
+		random[i] = byte(r.IntN(256))
 	}
-	for _, ci := range []CloudInit{{UserData: string(noise)}, {UserDataFile: "/does/not/exist"}} {
+	for _, ci := range []CloudInit{{UserData: string(random)}, {UserDataFile: "/does/not/exist"}} {
 		if _, err := newPlacement("web", Template{CloudInit: ci}); KindOf(err) != Misconfigured {
 			t.Errorf("%v", err)
 		}
@@ -132,7 +132,7 @@ func TestCloudInitTooLong(t *testing.T) {
 	if _, err := newPlacement("web", Template{CloudInit: CloudInit{UserData: strings.Repeat("x", 1<<20)}}); err != nil {
 		t.Errorf("a megabyte that compresses well: %v", err)
 	}
-	meta := map[string]any{"x": base64.StdEncoding.EncodeToString(noise)}
+	meta := map[string]any{"x": base64.StdEncoding.EncodeToString(random)}
 	if _, err := newPlacement("web", Template{CloudInit: CloudInit{MetaData: meta}}); KindOf(err) != Misconfigured {
 		t.Errorf("%v", err)
 	}

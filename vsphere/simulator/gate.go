@@ -148,6 +148,7 @@ func (g *gate) Call(ctx *simulator.Context, d *diversion) soap.HasFault {
 	if slices.Contains(unqueued, m.This.Type) {
 		return g.read(ctx, m, target)
 	}
+	complete(m.Body)
 	return g.change(ctx, m, target)
 }
 

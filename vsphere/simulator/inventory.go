@@ -27,12 +27,13 @@ const (
 	templateDiskGiB   = 10
 )
 
-func createModel() (*simulator.Model, error) {
+func createModel(opts Options) (*simulator.Model, error) {
 	creation.Lock()
 	defer creation.Unlock()
 	model := simulator.VPX()
 	model.Host = 0
 	model.Machine = 0
+	model.Datastore = max(1, opts.Datastores)
 	if err := model.Create(); err != nil {
 		if model.Service != nil {
 			model.Remove()

@@ -16,6 +16,8 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/vmware/govmomi/pbm"
+	pbmsimulator "github.com/vmware/govmomi/pbm/simulator"
 	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/soap"
 
@@ -61,7 +63,7 @@ func (s *Simulator) Serve(listen string) (string, error) {
 	return s.conn.URL, nil
 }
 
-// handler serves SOAP and nothing else; vcsim's own server would add unauthenticated file transfer.
+// handler serves SOAP, vCenter's and that of the storage policies, and nothing else; vcsim's own server would add unauthenticated file transfer.
 func (s *Simulator) handler(host string) http.Handler {
 	service := s.model.Service
 	service.Listen = &url.URL{Scheme: "https", Host: host, User: url.UserPassword(User, Password)}
@@ -70,6 +72,8 @@ func (s *Simulator) handler(host string) http.Handler {
 	mux.HandleFunc(vim25.Path, service.ServeSDK)
 	mux.HandleFunc(vim25.Path+"/vimService", service.ServeSDK)
 	mux.HandleFunc(vim25.Path+"/vimServiceVersions.xml", service.ServiceVersions)
+	service.RegisterSDK(pbmsimulator.New())
+	mux.HandleFunc(pbm.Path, service.ServeSDK)
 	return mux
 }
 

@@ -21,6 +21,8 @@ type Options struct {
 	CloneDelay time.Duration
 	// BootDelay is how long after its power-on a guest runs tools and has an address. A guest shuts down in a quarter of it.
 	BootDelay time.Duration
+	// Datastores is how many there are, LocalDS_0 and so on; 0 is one. All hosts reach all of them.
+	Datastores int
 	// Log hears about contained panics and the endpoint's TLS errors; nil discards them.
 	Log *slog.Logger
 }
@@ -44,13 +46,13 @@ type Simulator struct {
 // creation guards what vcsim keeps in package variables while it builds a model (LicenseManager.init appends to one).
 var creation sync.Mutex
 
-// New builds the inventory: datacenter DC0, cluster DC0_C0 with three hosts, one datastore, the template
+// New builds the inventory: datacenter DC0, cluster DC0_C0 with three hosts, the template
 // /DC0/vm/templates/ubuntu-24.04 and the empty folder /DC0/vm/pools. Close must be called in the end.
 func New(opts Options) (*Simulator, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	model, err := createModel()
+	model, err := createModel(opts)
 	if err != nil {
 		return nil, fmt.Errorf("create vcsim model: %w", err)
 	}
