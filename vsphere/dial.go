@@ -1,11 +1,14 @@
 package vsphere
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -50,7 +53,28 @@ func endpoint(c Connection, agent string) (*soap.Client, error) {
 	transport := client.DefaultTransport()
 	transport.DialTLSContext = nil // govmomi's knows one thumbprint per host and does not honour contexts
 	transport.TLSClientConfig = trusted.config()
+	client.Transport = rewinding{transport}
 	return client, nil
+}
+
+// rewinding lets the transport begin anew with a request of which not one byte was sent, because vCenter had closed the idle connection
+// a moment before. govmomi's requests cannot be read twice, so that each such connection would look like an outage.
+type rewinding struct{ *http.Transport }
+
+// RoundTrip implements [http.RoundTripper].
+func (r rewinding) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Body == nil || req.GetBody != nil {
+		return r.Transport.RoundTrip(req)
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	again := req.WithContext(req.Context())
+	again.ContentLength = int64(len(body))
+	again.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	again.Body, _ = again.GetBody()
+	return r.Transport.RoundTrip(again)
 }
 
 // trust decides which certificate is vCenter's.
@@ -87,8 +111,12 @@ func (t trust) config() *tls.Config {
 	}
 }
 
-// verify accepts a certificate that is pinned, or that chains to the roots and is for vCenter's host.
+// verify accepts a certificate that is pinned, or that chains to the roots and is for vCenter's host. A proxy that is itself reached by
+// TLS shows its own first, which has to satisfy the system; neither the pins nor the roots are meant for it.
 func (t trust) verify(state tls.ConnectionState) error {
+	if name := state.ServerName; name != "" && !strings.EqualFold(name, strings.TrimRight(t.host, ".")) {
+		return chains(state, name, nil)
+	}
 	leaf := state.PeerCertificates[0]
 	if t.insecure || t.prints[plainPrint(soap.ThumbprintSHA256(leaf))] || t.prints[plainPrint(soap.ThumbprintSHA1(leaf))] {
 		return nil
@@ -97,11 +125,17 @@ func (t trust) verify(state tls.ConnectionState) error {
 	if err != nil {
 		return err
 	}
+	return chains(state, t.host, roots)
+}
+
+// chains says whether the certificate shown is the host's and chains to the roots; nil stands for the system's.
+func chains(state tls.ConnectionState, host string, roots *x509.CertPool) error {
 	between := x509.NewCertPool()
 	for _, certificate := range state.PeerCertificates[1:] {
 		between.AddCert(certificate)
 	}
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: t.host, Intermediates: between}); err != nil {
+	options := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: between}
+	if _, err := state.PeerCertificates[0].Verify(options); err != nil {
 		return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: err}
 	}
 	return nil

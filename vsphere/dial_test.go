@@ -1,24 +1,27 @@
 package vsphere
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
+
+	"github.com/vmware/govmomi/vim25/soap"
 )
 
 func TestCertificateIsForItsHost(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()
-	conn, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	state := conn.ConnectionState()
+	state := handshake(t, server)
 	caFile := filepath.Join(t.TempDir(), "ca.pem")
 	write := func(b []byte) {
 		if err := os.WriteFile(caFile, b, 0o600); err != nil {
@@ -36,4 +39,78 @@ func TestCertificateIsForItsHost(t *testing.T) {
 	if err := (trust{host: "127.0.0.1", caFile: caFile}).verify(state); KindOf(err) != Misconfigured {
 		t.Errorf("the file is not read again: %v", err)
 	}
+}
+
+// A proxy's certificate is none of vCenter's: neither its pins nor its authority vouch for it.
+func TestProxyHasItsOwnCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	state := handshake(t, server)
+	pinned := trust{host: "127.0.0.1", prints: map[string]bool{plainPrint(soap.ThumbprintSHA256(state.PeerCertificates[0])): true}}
+	for host, trusted := range map[string]bool{"": true, "vcenter.example": true, "proxy.example": false} {
+		state.ServerName, pinned.host = host, "vCenter.example."
+		if err := pinned.verify(state); (err == nil) != trusted || !trusted && distrust(err) == "" {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+func handshake(t *testing.T, server *httptest.Server) tls.ConnectionState {
+	t.Helper()
+	conn, err := tls.Dial("tcp", server.Listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	return conn.ConnectionState()
+}
+
+// A connection that was closed while it was idle costs nothing, and the request reaches the server once.
+func TestIdleConnectionIsClosed(t *testing.T) {
+	requests := make(chan string, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		requests <- string(body)
+	}))
+	defer server.Close()
+	cut := &cutting{}
+	client := http.Client{Transport: rewinding{&http.Transport{DialContext: cut.dial}}}
+	defer client.CloseIdleConnections()
+	for range 2 {
+		res, err := client.Post(server.URL, "text/xml", io.MultiReader(strings.NewReader("once")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		cut.writes.Store(true)
+	}
+	if len(requests) != 2 || <-requests != "once" || <-requests != "once" {
+		t.Errorf("%d requests", len(requests))
+	}
+}
+
+// cutting breaks the writes to its first connection when it is told to, without the reader's knowledge.
+type cutting struct {
+	writes atomic.Bool
+	dialed atomic.Int32
+}
+
+func (c *cutting) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if c.dialed.Add(1) == 1 {
+		return &cutConn{conn, c}, err
+	}
+	return conn, err
+}
+
+type cutConn struct {
+	net.Conn
+	*cutting
+}
+
+func (c *cutConn) Write(b []byte) (int, error) {
+	if c.writes.Load() {
+		return 0, syscall.EPIPE
+	}
+	return c.Conn.Write(b)
 }
