@@ -54,8 +54,8 @@ func (c *Client) glance(ctx context.Context, ref Ref) (VM, error) {
 
 // vanished says whether err is vCenter's word that this very VM does not exist.
 func vanished(err error, ref Ref) bool {
-	if known, ok := errors.AsType[*Error](err); ok && known.Kind == NotFound {
-		return known.Object == string(ref)
+	if known, ok := errors.AsType[*Error](err); ok && known.Fault == "" {
+		return known.Kind == NotFound && known.Object == string(ref)
 	}
 	return deleted(err, vmRef(ref))
 }

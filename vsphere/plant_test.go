@@ -32,6 +32,8 @@ type plant struct {
 	multi func(refs []string) (any, types.BaseMethodFault, error)
 	// single answers calls about one VM.
 	single func(method, vm string) (types.BaseMethodFault, error)
+	// undying VMs survive their destruction.
+	undying bool
 	// amnesia loses each task as soon as it has ended.
 	amnesia bool
 }
@@ -136,7 +138,11 @@ func (p *plant) RoundTrip(_ context.Context, req, res soap.HasFault) error {
 		res.(*methods.ReconfigVM_TaskBody).Res = &types.ReconfigVM_TaskResponse{Returnval: task}
 		return err
 	case *methods.Destroy_TaskBody:
-		task, err := p.one("destroy", r.Req.This.Value, func(vm string) { delete(p.vms, vm) })
+		task, err := p.one("destroy", r.Req.This.Value, func(vm string) {
+			if !p.undying {
+				delete(p.vms, vm)
+			}
+		})
 		res.(*methods.Destroy_TaskBody).Res = &types.Destroy_TaskResponse{Returnval: task}
 		return err
 	case *methods.AnswerVMBody:
@@ -208,7 +214,7 @@ func (p *plant) tell(objects []types.ObjectContent, id string) []types.ObjectCon
 	}
 	return append(objects, types.ObjectContent{Obj: types.ManagedObjectReference{Type: "Task", Value: id}, PropSet: []types.DynamicProperty{
 		{Name: "info", Val: info}, {Name: "info.state", Val: info.State}, {Name: "info.entity", Val: *info.Entity},
-		{Name: "info.descriptionId", Val: info.DescriptionId}, {Name: "info.queueTime", Val: info.QueueTime},
+		{Name: "info.descriptionId", Val: info.DescriptionId}, {Name: "info.reason", Val: info.Reason}, {Name: "info.queueTime", Val: info.QueueTime},
 	}})
 }
 

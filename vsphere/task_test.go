@@ -3,6 +3,7 @@ package vsphere
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"testing"
@@ -18,20 +19,33 @@ type work struct {
 	ends  map[Task]time.Time
 	fault map[Task]types.BaseMethodFault
 	down  error
-	looks int
+	// hidden are tasks that are not shown, and why; mute those that the next answer leaves out.
+	hidden map[Task]types.BaseMethodFault
+	mute   map[Task]bool
+	looks  int
+	// calls counts each page as the call that it is.
+	calls int
 }
 
 func (w *work) read(_ context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.looks++
+	w.calls += (len(spec.ObjectSet) + pageSize - 1) / pageSize
 	if w.down != nil {
 		return nil, w.down
 	}
 	var out []types.ObjectContent
 	for _, o := range spec.ObjectSet {
 		end, known := w.ends[Task(o.Obj.Value)]
-		if !known {
+		if f := w.hidden[Task(o.Obj.Value)]; f != nil {
+			out = append(out, types.ObjectContent{Obj: o.Obj, MissingSet: []types.MissingProperty{
+				{Path: spec.PropSet[0].PathSet[0], Fault: types.LocalizedMethodFault{Fault: f}},
+			}})
+			continue
+		}
+		if !known || w.mute[Task(o.Obj.Value)] {
+			delete(w.mute, Task(o.Obj.Value))
 			continue
 		}
 		info := types.TaskInfo{State: types.TaskInfoStateRunning, Key: o.Obj.Value}
@@ -170,4 +184,95 @@ func TestPollerEndsWithItsClient(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestPollerKeepsTroubleApart(t *testing.T) {
+	w := &work{}
+	poll(t, w, func(t *testing.T, p *poller, _ context.CancelFunc) {
+		start := time.Now()
+		w.set(func() {
+			for _, name := range []Task{"task-hidden", "task-lost", "task-good", "task-mute"} {
+				w.ends[name] = start.Add(time.Minute)
+			}
+			gone := types.ManagedObjectReference{Type: "Task", Value: "task-lost"}
+			w.hidden = map[Task]types.BaseMethodFault{"task-hidden": &types.NoPermission{}, "task-lost": &types.ManagedObjectNotFound{Obj: gone}}
+			w.mute = map[Task]bool{"task-mute": true}
+		})
+		var wg sync.WaitGroup
+		for name, want := range map[Task]Kind{"task-hidden": Forbidden, "task-lost": NotFound, "task-good": works, "task-mute": works} {
+			wg.Go(func() {
+				_, err := p.await(t.Context(), name)
+				if (err == nil) != (want == works) || err != nil && KindOf(err) != want {
+					t.Errorf("%s: %v", name, err)
+				}
+				if quick := time.Since(start) < time.Second; quick != (want != works) {
+					t.Errorf("%s: after %v", name, time.Since(start))
+				}
+			})
+		}
+		wg.Wait()
+	})
+}
+
+func TestPollerOutlivesARestart(t *testing.T) {
+	w := &work{}
+	poll(t, w, func(t *testing.T, p *poller, _ context.CancelFunc) {
+		start := time.Now()
+		w.set(func() { w.ends["task-1"] = start.Add(time.Hour) })
+		time.AfterFunc(10*time.Second, func() { w.set(func() { w.down = io.EOF }) })
+		time.AfterFunc(20*time.Second, func() { w.set(func() { w.down = soapFault(types.SystemError{Reason: "starting"}) }) })
+		time.AfterFunc(30*time.Second, func() { w.set(func() { w.down = nil; delete(w.ends, "task-1") }) })
+		_, err := p.await(t.Context(), "task-1")
+		if span := time.Since(start); !errors.Is(err, errForgotten) || KindOf(err) != NotFound || span < 30*time.Second || span > 33*time.Second {
+			t.Errorf("%v after %v", err, span)
+		}
+	})
+}
+
+func TestPollerIsCheapWhileTasksAreLong(t *testing.T) {
+	for _, tasks := range []int{1, 50, 501, 3000} {
+		w := &work{}
+		poll(t, w, func(t *testing.T, p *poller, _ context.CancelFunc) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			var wg sync.WaitGroup
+			for i := range tasks {
+				name := Task(fmt.Sprintf("task-%d", i))
+				w.set(func() { w.ends[name] = time.Now().Add(time.Hour) })
+				wg.Go(func() { _, _ = p.await(ctx, name) })
+			}
+			time.Sleep(time.Minute)
+			before := w.calls
+			time.Sleep(5 * time.Minute)
+			if n := w.calls - before; n > 5*60+6 || n < 5*60-12 {
+				t.Errorf("%d tasks: %d calls in five minutes", tasks, n)
+			}
+			cancel()
+			wg.Wait()
+		})
+	}
+}
+
+func TestConclude(t *testing.T) {
+	t.Parallel()
+	known := func(info types.TaskInfo) types.ObjectContent {
+		return types.ObjectContent{PropSet: []types.DynamicProperty{{Name: "info", Val: info}}}
+	}
+	for name, row := range map[string]struct {
+		answer types.ObjectContent
+		over   bool
+		fails  bool
+	}{
+		"success":                  {known(types.TaskInfo{State: types.TaskInfoStateSuccess}), true, false},
+		"error":                    {known(types.TaskInfo{State: types.TaskInfoStateError, Error: &types.LocalizedMethodFault{Fault: &types.NoDiskSpace{}}}), true, true},
+		"error without a reason":   {known(types.TaskInfo{State: types.TaskInfoStateError}), true, true},
+		"running after all":        {known(types.TaskInfo{State: types.TaskInfoStateRunning}), false, false},
+		"nothing said":             {types.ObjectContent{}, false, false},
+		"hidden":                   {lacking("task-1", "info", &types.NoPermission{}), true, true},
+		"gone between two answers": {lacking("task-1", "info", &types.ManagedObjectNotFound{Obj: vmRef("task-1")}), false, false},
+	} {
+		if v, over := conclude(row.answer); over != row.over || over && (v.err != nil) != row.fails {
+			t.Errorf("%s: %+v, %t", name, v, over)
+		}
+	}
 }
