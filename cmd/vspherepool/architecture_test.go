@@ -32,6 +32,7 @@ var forbiddenImports = []struct{ in, imports, because string }{
 var goStatements = map[string]bool{
 	"actors/async.go":              true, // calls that block, next to the actors
 	"cmd/vspherepool/cleanup.go":   true, // the watchdog of the shutdown
+	"cmd/vspherepool/confirm.go":   true, // the reader of a terminal, which nothing else can end
 	"cmd/vspherepool/serve.go":     true, // the server
 	"vsphere/task.go":              true, // the poller that all tasks share
 	"vsphere/simulator/contain.go": true, // vcsim's tasks, contained

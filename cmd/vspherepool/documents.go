@@ -44,14 +44,61 @@ type (
 	}
 
 	statusDocument struct {
-		Started    bool     `json:"started"`
-		Configured bool     `json:"configured"`
-		Pool       string   `json:"pool"`
-		Outage     string   `json:"outage"`
-		Blocked    string   `json:"blocked"`
-		Frozen     string   `json:"frozen"`
-		Orphans    int      `json:"orphans"`
-		Foreign    int      `json:"foreign"`
-		Notes      []string `json:"notes"`
+		Started    bool           `json:"started"`
+		Configured bool           `json:"configured"`
+		Pool       string         `json:"pool"`
+		Outage     string         `json:"outage"`
+		Blocked    string         `json:"blocked"`
+		Frozen     string         `json:"frozen"`
+		Holding    []railDocument `json:"holding"`
+		Orphans    int            `json:"orphans"`
+		Foreign    int            `json:"foreign"`
+		Notes      []string       `json:"notes"`
+	}
+
+	freezeDocument struct {
+		Frozen  bool           `json:"frozen"`
+		Reasons []string       `json:"reasons"`
+		Rails   []railDocument `json:"rails"`
+	}
+
+	railDocument struct {
+		Name    string `json:"name"`
+		Limit   int    `json:"limit"`
+		Value   int    `json:"value"`
+		Holding bool   `json:"holding"`
+		Reason  string `json:"reason"`
+		Lift    string `json:"lift"`
+	}
+
+	orphansDocument struct {
+		Orphans []orphanDocument `json:"orphans"`
+	}
+
+	orphanDocument struct {
+		VM        string     `json:"vm"`
+		Name      string     `json:"name"`
+		MachineID string     `json:"machineId"`
+		State     string     `json:"state"`
+		Created   *time.Time `json:"created"`
+		Reason    string     `json:"reason"`
+	}
+)
+
+// What the commands ask for.
+type (
+	freezeRequest struct {
+		Frozen   bool   `json:"frozen"`
+		Reason   string `json:"reason,omitempty"`
+		TakeOver bool   `json:"takeOver,omitempty"`
+	}
+
+	removalRequest struct {
+		MachineID string `json:"machineId"`
+		Decrement bool   `json:"decrementDesiredSize"`
+	}
+
+	attachRequest struct {
+		MachineID string `json:"machineId"`
 	}
 )

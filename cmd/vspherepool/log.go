@@ -16,9 +16,9 @@ func newLog(o *serveOptions, to io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(to, options))
 }
 
-// terminal reports whether somebody may be looking at w.
-func terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
+// terminal reports whether somebody may be looking at a stream, or typing into it.
+func terminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

@@ -10,15 +10,16 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain tolerates what fasthttp never ends (the clock of its Date headers), and ends only later (the cleaner of a worker pool sleeps
-// for ten seconds before it looks whether its pool was stopped).
+// TestMain tolerates what fasthttp never ends (the clock of its Date headers), and what ends only later (the cleaner of a worker pool
+// sleeps for ten seconds before it looks whether its pool was stopped; the actor system counts late messages for a second).
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
 		main()
 	}
 	goleak.VerifyTestMain(m,
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"))
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/asynkron/protoactor-go/actor.NewDeadLetter.NewThrottle.func4.1"))
 }
 
 // sandbox is a process whose environment is a map and whose state is a temporary directory.

@@ -13,6 +13,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"vspherepool/actors"
+	"vspherepool/vsphere"
 )
 
 //go:generate go test -run ^TestReadme$ . -update
@@ -33,6 +34,10 @@ func TestReadme(t *testing.T) {
 	}
 	want := replacePart(t, string(text), "configuration", configurationTable(&schema))
 	want = replacePart(t, want, "options", optionsTable(newServeOptions().table()))
+	want = replacePart(t, want, "commands", commandsTable(newRoot(process{})))
+	want = replacePart(t, want, "metrics", metricsTable(t))
+	want = replacePart(t, want, "privileges", privilegesTable(vsphere.Privileges()))
+	want = replacePart(t, want, "role", roleCommand(vsphere.Role(vsphere.Privileges())))
 	switch {
 	case *update:
 		if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {

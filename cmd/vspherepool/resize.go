@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -72,46 +71,25 @@ func sizeArgument(args []string) (int, error) {
 	return size, nil
 }
 
-// pollInterval is between two looks at the pool.
-const pollInterval = 500 * time.Millisecond
-
 // waitForSize returns when the desired number of machines runs and no other is on its way. An outage is waited out; somebody else's
 // resize is not.
 func waitForSize(ctx context.Context, c *client, show progress, timeout time.Duration) error {
-	limit, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	defer show.end()
 	goal := -1
-	for {
-		now, err := look(limit, c)
+	const late = "the pool has not reached its size"
+	return await(ctx, timeout, late, func(ctx context.Context) (bool, error) {
+		now, err := look(ctx, c)
 		switch {
-		case limit.Err() != nil:
-			return stoppedWaiting(ctx, timeout)
 		case err != nil:
 			show.say(err.Error())
+			return false, nil
 		case goal >= 0 && now.desired != goal:
-			return &failure{exitRefused, fmt.Errorf("stopped waiting: the desired size is now %d, not %d", now.desired, goal)}
-		default:
-			goal = now.desired
-			show.machines(now)
-			if now.settled() {
-				return nil
-			}
+			return false, &failure{exitRefused, fmt.Errorf("stopped waiting: the desired size is now %d, not %d", now.desired, goal)}
 		}
-		select {
-		case <-limit.Done():
-			return stoppedWaiting(ctx, timeout)
-		case <-time.After(pollInterval):
-		}
-	}
-}
-
-func stoppedWaiting(ctx context.Context, timeout time.Duration) error {
-	if ctx.Err() != nil {
-		return &failure{exitError, errors.New("stopped waiting; the pool goes on")}
-	}
-	return &failure{exitTimeout, fmt.Errorf("the pool has not reached its size after %s; it goes on trying, `status` says what it waits for",
-		timeout)}
+		goal = now.desired
+		show.machines(now)
+		return now.settled(), nil
+	})
 }
 
 // tally is the pool in numbers as a waiting person sees it.

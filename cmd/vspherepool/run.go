@@ -71,7 +71,8 @@ func newRoot(p process) *cobra.Command {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.AddCommand(newServe(p), newStatus(p), newSize(p), newMachines(p), newResize(p), newConfig(p), newVersion(p))
+	root.AddCommand(newServe(p), newStatus(p), newSize(p), newMachines(p), newResize(p), newTerminate(p), newDetach(p), newAttach(p),
+		newFreeze(p), newThaw(p), newRails(p), newOrphans(p), newConfig(p), newDoctor(p), newVersion(p))
 	return root
 }
 

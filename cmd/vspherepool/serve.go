@@ -125,8 +125,13 @@ func connect(ctx context.Context, pool string, c vsphere.Connection, t vsphere.T
 }
 
 func (d *daemon) startServer(context.Context) error {
+	registry, err := newRegistry(d.pool.Collector())
+	if err != nil {
+		return err
+	}
 	server, err := api.NewServer(api.Options{
 		Service: d.pool, Log: d.log, CertFile: d.tlsCert, KeyFile: d.tlsKey, ClientCAFile: d.clientCA, SelfSignedDir: d.dir,
+		Metrics: registry,
 	})
 	if err != nil {
 		return err

@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,7 +41,11 @@ func TestServe(t *testing.T) {
 		t.Fatalf("ready line is %q", lines.Text())
 	}
 
-	session(t, p, "--server="+found[1], "--ca-file="+filepath.Join(state, "tls-cert.pem"))
+	certificate := filepath.Join(state, "tls-cert.pem")
+	server := []string{"--server=" + found[1], "--ca-file=" + certificate}
+	session(t, p, server...)
+	leaveAndReturn(t, p, server...)
+	scrape(t, p, found[1], certificate)
 	secondServer(t, state)
 
 	cancel()
@@ -60,11 +67,20 @@ func session(t *testing.T, p process, server ...string) {
 		code       int
 	}{
 		{"resize 3 --wait --timeout 1m", `DESIRED +ALLOCATED +ACTIVE\n3 +3 +3\n`, 0},
-		{"machines", `NAME .*\n(web-[0-9a-f]{8} +RUNNING +UNKNOWN +default +10\.\S+ +20.*Z\n){3}$`, 0},
+		{"machines", `NAME .*\n(web-[0-9a-f]{8} +RUNNING +UNKNOWN +default +10\.\S+ +20.*Z +[0-9a-f]{8}\n){3}$`, 0},
+		{"machines -o wide", `-4[0-9a-f]{3}-`, 0},
 		{"machines -o name", `^(web-[0-9a-f]{8}\n){3}$`, 0},
 		{"machines -o json", `"machineState": "RUNNING"`, 0},
 		{"size -o yaml", `desiredSize: 3\n`, 0},
-		{"status", `pool +web\nconfigured +true\nstarted +true\n`, 0},
+		{"status", `pool +web\nconfigured +true\nstarted +true\n$`, 0},
+		{"freeze --reason testing", `frozen +true\nreason +.*testing.*\n`, 0},
+		{"status", `frozen +.*testing`, 0},
+		{"rails", `RAIL .*\n(.*\n)*churn +\d+ +0 +false +-\n`, 0},
+		{"thaw", `^frozen +false\n$`, 0},
+		{"orphans", `^NAME +VM +MACHINE +STATE +AGE +REASON\n$`, 0},
+		{"terminate nobody --yes", ``, exitNotFound},
+		{"detach nobody", ``, exitNotFound},
+		{"attach /DC0/vm/nobody", ``, exitNotFound},
 		{"resize 0 --wait --timeout 1m", `0 +0 +0\n`, 0},
 		{"resize 1 --wait --timeout 1ns", ``, exitTimeout},
 	} {
@@ -74,6 +90,55 @@ func session(t *testing.T, p process, server ...string) {
 		if code != step.code || !regexp.MustCompile(step.want).MatchString(stdout.String()) {
 			t.Errorf("%s: exit code %d, standard output:\n%s\nstandard error: %s", step.args, code, &stdout, &stderr)
 		}
+	}
+}
+
+// leaveAndReturn has a machine let go, taken in again, and terminated.
+func leaveAndReturn(t *testing.T, p process, server ...string) {
+	t.Helper()
+	step := func(want, args string) []byte {
+		t.Helper()
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), process{p.getenv, p.stdin, &stdout, &stderr}, append(strings.Fields(args), server...)...)
+		if code != 0 || !regexp.MustCompile(want).MatchString(stdout.String()) {
+			t.Fatalf("%s: exit code %d, standard output:\n%s\nstandard error: %s", args, code, &stdout, &stderr)
+		}
+		return stdout.Bytes()
+	}
+	step(`\n1 +1 +1\n`, "resize 1 --wait --timeout 1m")
+	var pool poolDocument
+	if err := json.Unmarshal(step(`RUNNING`, "machines -o json"), &pool); err != nil {
+		t.Fatal(err)
+	}
+	running := slices.IndexFunc(pool.Machines, func(m machineDocument) bool { return m.MachineState == "RUNNING" })
+	m := pool.Machines[running]
+	step(`\n0 +0 +0\n`, "detach --decrement "+m.Metadata.Name)
+	step(`\n1 +1 +1\n`, "attach "+m.ID)
+	step(`\n0 +0 +0\n`, "terminate --decrement --yes --wait --timeout 1m "+m.ID[:shortestID])
+}
+
+// scrape reads the metrics as Prometheus would.
+func scrape(t *testing.T, p process, url, certificate string) {
+	t.Helper()
+	c, err := newClient(&clientOptions{server: url, caFile: certificate}, p.getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	text, err := c.call(t.Context(), http.MethodGet, "/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		`vspherepool_machines{state="RUNNING"} 0`, `vspherepool_outage 0`, `vspherepool_started 1`, `vspherepool_rail_limit{rail="deletes"} 8`,
+		`vspherepool_http_requests_total{code="2xx",method="POST",route="/pool/attach"} 1`, `go_threads `, `process_open_fds `,
+	} {
+		if !bytes.Contains(text, []byte("\n"+line)) {
+			t.Errorf("there is no metric %s", line)
+		}
+	}
+	if regexp.MustCompile(`vspherepool_machines_requested_total\{cause="growth"\} [0-3]\n`).Match(text) {
+		t.Errorf("not all requests are counted:\n%s", text)
 	}
 }
 

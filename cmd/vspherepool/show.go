@@ -44,6 +44,9 @@ func showStatus(ctx context.Context, c *client, out printer, _ []string) error {
 		{"orphans", count(status.Orphans)},
 		{"foreign VMs", count(status.Foreign)},
 	}
+	for _, rail := range status.Holding {
+		rows = append(rows, []string{"held: " + rail.Name, rail.Reason + "; to lift it: " + rail.Lift})
+	}
 	for _, note := range status.Notes {
 		rows = append(rows, []string{"note", note})
 	}
@@ -100,16 +103,49 @@ func showMachines(ctx context.Context, c *client, out printer, _ []string) error
 	l := listing{
 		document: text,
 		header:   []string{"NAME", "STATE", "SERVICE", "MEMBERSHIP", "IP", "LAUNCHED", "ID", "SIZE", "HOST", "DATASTORE", "REMARK"},
-		narrow:   6,
+		narrow:   7,
+	}
+	idLength := prefixLength(pool.Machines)
+	if out.format == "wide" {
+		idLength = wholeID
 	}
 	for _, m := range pool.Machines {
 		l.names = append(l.names, m.Metadata.Name)
-		l.rows = append(l.rows, m.row())
+		l.rows = append(l.rows, m.row(idLength))
 	}
 	return out.print(l)
 }
 
-func (m machineDocument) row() []string {
+// An id is 36 characters long; a narrow table shows eight of them, if so many tell all ids apart.
+const (
+	wholeID    = 36
+	shortestID = 8
+)
+
+// prefixLength is how many characters tell the ids of a pool apart: the commands take that much of an id for the whole.
+func prefixLength(machines []machineDocument) int {
+	ids := make([]string, len(machines))
+	for i, m := range machines {
+		ids[i] = m.ID
+	}
+	slices.Sort(ids)
+	length := shortestID
+	for i := 1; i < len(ids); i++ {
+		length = max(length, 1+common(ids[i-1], ids[i]))
+	}
+	return length
+}
+
+// common is the length of the longest common prefix.
+func common(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+func (m machineDocument) row(idLength int) []string {
 	launched := ""
 	if m.LaunchTime != nil {
 		launched = m.LaunchTime.Format("2006-01-02 15:04:05Z")
@@ -117,7 +153,7 @@ func (m machineDocument) row() []string {
 	return []string{
 		m.Metadata.Name, m.MachineState, m.ServiceState, m.MembershipStatus.word(),
 		strings.Join(slices.Concat(m.PublicIPs, m.PrivateIPs), ","), launched,
-		m.ID, m.MachineSize, m.Metadata.Host, m.Metadata.Datastore, cmp.Or(m.Metadata.Error, m.Metadata.Reason),
+		m.ID[:min(len(m.ID), idLength)], m.MachineSize, m.Metadata.Host, m.Metadata.Datastore, cmp.Or(m.Metadata.Error, m.Metadata.Reason),
 	}
 }
 
