@@ -29,6 +29,7 @@ var (
 	mending  = pauses{15 * time.Second, 5 * time.Minute} // a person has to mend it, and should see soon that he has
 	shortage = pauses{5 * time.Minute, 30 * time.Minute} // kubernetes' cluster-autoscaler backs off so too
 	moments  = pauses{time.Second, time.Minute}
+	locks    = pauses{5 * time.Second, time.Minute}
 	minutes  = pauses{time.Minute, 5 * time.Minute}
 	none     = pauses{}
 )
@@ -54,7 +55,7 @@ var reactions = [...]reaction{
 
 	// Somebody is at work on the object, or was.
 	vsphere.Busy:       {clonePostponed, moments, 20, moments},
-	vsphere.Locked:     {clonePostponed, pauses{5 * time.Second, time.Minute}, 15, mending},
+	vsphere.Locked:     {clonePostponed, locks, 15, locks},
 	vsphere.Conflict:   {clonePostponed, pauses{time.Second, 5 * time.Second}, 6, moments},
 	vsphere.WrongState: {clonePostponed, moments, 6, blip},
 	vsphere.NotOurs:    {opRefused, blip, 1, blip},
@@ -64,7 +65,7 @@ var reactions = [...]reaction{
 	vsphere.Storage:      {opRefused, mending, 3, mending}, // another machine may find another datastore
 	vsphere.Inaccessible: {clonePostponed, minutes, 0, minutes},
 	vsphere.HostDown:     {clonePostponed, pauses{time.Minute, 3 * time.Minute}, 7, minutes},
-	vsphere.TooMany:      {clonePostponed, pauses{10 * time.Second, 5 * time.Minute}, 0, pauses{10 * time.Second, 5 * time.Minute}},
+	vsphere.TooMany:      {clonePostponed, mending, 0, mending},
 }
 
 // reactionTo is the reaction to a kind; what is no kind counts as Unknown.
@@ -99,7 +100,7 @@ var lastTry = map[situation]event{
 func (o outcome) surrender(r record, tries int) outcome {
 	kind := vsphere.KindOf(o.err)
 	final, ends := lastTry[situation{r.Phase, o.on}]
-	if kind == vsphere.HalfMade && o.on == opFailed {
+	if kind == vsphere.HalfMade && r.Phase == verifying {
 		final, ends = vmAbsent, true
 	}
 	if !ends || !r.evictable() || !reactionTo(kind).exhausted(tries) {
