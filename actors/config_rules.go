@@ -3,6 +3,7 @@ package actors
 import (
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
@@ -48,6 +49,9 @@ var configKeys = []configKey{
 	{path: "provisioningTemplate.memoryMiB", rules: []rule{atLeast(0)}},
 	{path: "provisioningTemplate.diskGiB", rules: []rule{atLeast(0)}},
 	{path: "provisioningTemplate.ready", byDefault: vsphere.ReadyIP, rules: []rule{oneOf(vsphere.ReadyIP, vsphere.ReadyPoweredOn)}},
+	{path: "provisioningTemplate.addresses.allow", rules: []rule{cidrs}},
+	{path: "provisioningTemplate.addresses.ignore", rules: []rule{cidrs}},
+	{path: "provisioningTemplate.addresses.prefer", byDefault: vsphere.PreferIPv4, rules: []rule{oneOf(vsphere.PreferIPv4, vsphere.PreferIPv6)}},
 	{path: "provisioningTemplate.bootTimeout", byDefault: "10m", rules: []rule{positive}},
 	{path: "provisioningTemplate.nameTemplate", byDefault: "{{.Pool}}-{{.Short}}"},
 	{path: "provisioningTemplate.cloudInit.userDataFile", rules: []rule{readableFile}},
@@ -166,6 +170,16 @@ func oneOf(words ...string) rule {
 		},
 	}
 }
+
+// cidrs are networks as [netip.ParsePrefix] reads them. An IPv4 network inside IPv6 would hold no address, as those are compared as IPv4.
+var cidrs = rule{check: func(value any) string {
+	for _, text := range value.([]string) {
+		if p, err := netip.ParsePrefix(text); err != nil || p.Addr().Is4In6() {
+			return fmt.Sprintf("must be networks such as 10.0.0.0/8 or 2001:db8::/32; %q is none", text)
+		}
+	}
+	return ""
+}}
 
 func atLeast(low int) rule {
 	return rule{

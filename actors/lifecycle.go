@@ -137,6 +137,8 @@ const (
 	seenOff     event = "seen off"
 	seenGone    event = "seen gone"
 	seenUnowned event = "seen without our mark"
+
+	customizationFailed event = "customization failed"
 	// From its timer.
 	deadlinePassed      event = "deadline passed"
 	protectedAtDeadline event = "deadline passed while protected"
@@ -211,6 +213,7 @@ var transitions = []transition{
 	{booting, seenGone, lost},
 	{booting, seenUnowned, released},
 	{booting, deadlinePassed, retiring},
+	{booting, customizationFailed, retiring},
 	{booting, retireRequested, retiring},
 	{booting, releaseOrdered, forgotten},
 

@@ -14,13 +14,25 @@ func (m *machineActor) observe(ctx actor.Context, o observed) {
 		return
 	}
 	if o.vm.Connected && m.rec.owns(o.vm, m.settings.Pool) {
-		m.takeOver(ctx, o.vm)
+		m.takeOver(ctx, o)
 	}
 	on := sighting(m.rec, o.vm, m.settings)
-	if on == seenOn && m.bootOverdue(o.at) {
-		on = deadlinePassed
+	if on == seenOn {
+		on = m.booted(o)
 	}
 	m.happen(ctx, outcome{on: on, reason: m.reasonFor(on)})
+}
+
+// booted is what it means to a machine that is on that it is not ready.
+func (m *machineActor) booted(o observed) event {
+	switch {
+	case m.bootOverdue(o.at):
+		return deadlinePassed
+	case m.rec.Phase == booting && m.expected() && m.settings.customizes() && o.vm.Customization == vsphere.CustomizationFailed:
+		return customizationFailed
+	default:
+		return seenOn
+	}
 }
 
 // bootOverdue says whether a boot has taken too long, by observations alone: time during which vSphere could not be seen is added.
@@ -31,14 +43,20 @@ func (m *machineActor) bootOverdue(at time.Time) bool {
 		m.bootUntil = m.bootUntil.Add(gap)
 	}
 	m.lastSeen = at
-	ours := !m.rec.PoweredOn.IsZero() && m.rec.evictable()
-	return m.rec.Phase == booting && ours && at.After(m.bootUntil)
+	return m.rec.Phase == booting && m.expected() && at.After(m.bootUntil)
 }
 
+// expected says whether the machine has to get ready or go.
+func (m *machineActor) expected() bool { return !m.rec.PoweredOn.IsZero() && m.rec.evictable() }
+
 // takeOver notes changed properties; the phase is not touched.
-func (m *machineActor) takeOver(ctx actor.Context, vm vsphere.VM) {
-	now := m.rec.withVM(vm)
-	now.Ref = vm.Ref // another one if the VM was registered anew
+func (m *machineActor) takeOver(ctx actor.Context, o observed) {
+	now := m.rec.withVM(o.vm)
+	now.Ref = o.vm.Ref // another one if the VM was registered anew
+	now.Conflict = o.conflict
+	if now.Conflict != "" && now.Conflict != m.rec.Conflict {
+		m.log.Warn("machine shows another machine's address", "machine", m.rec.ID, "vm", now.Name, "reason", now.Conflict)
+	}
 	if !now.sameAs(m.rec) {
 		m.rec = now
 		m.save(ctx)
@@ -66,10 +84,28 @@ func (m *machineActor) reasonFor(on event) string {
 		return "its mark was removed from outside; the VM was left alone"
 	case retireRequested:
 		return "marked as retiring"
+	case customizationFailed:
+		return "the guest customization failed: " + m.customizationHint()
 	case deadlinePassed:
-		return "not ready within " + m.settings.BootTimeout.String() + " of its power-on: " +
-			"see that the guest runs VMware Tools and gets an address"
+		return "not ready within " + m.settings.BootTimeout.String() + " of its power-on: " + m.bootHint()
 	default:
 		return ""
 	}
+}
+
+// bootHint says what a machine lacks that is not ready.
+func (m *machineActor) bootHint() string {
+	switch {
+	case m.rec.Conflict != "":
+		return m.rec.Conflict
+	case m.settings.customizes() && (m.settings.Ready == vsphere.ReadyPoweredOn || len(m.rec.IPs) > 0):
+		return "its guest customization did not succeed by then; " + m.customizationHint()
+	default:
+		return "see that the guest runs VMware Tools and gets an address"
+	}
+}
+
+func (m *machineActor) customizationHint() string {
+	return "see the specification " + m.settings.Customization +
+		" and the guest's log of it (/var/log/vmware-imc/toolsDeployPkg.log, or %WINDIR%\\Temp\\vmware-imc\\guestcust.log)"
 }

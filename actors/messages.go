@@ -211,9 +211,11 @@ type (
 	// committed: a claim is durable, or is not and the machine has to see to it itself.
 	committed struct{ err error }
 	// observed: vSphere shows this. gone: vSphere has proven not to have it.
+	// The addresses are those that count; conflict says why some that the VM shows don't.
 	observed struct {
-		at time.Time
-		vm vsphere.VM
+		at       time.Time
+		vm       vsphere.VM
+		conflict string
 	}
 	gone struct{ at time.Time }
 	// use: work with this provider and these settings from now on.

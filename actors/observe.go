@@ -14,9 +14,19 @@ func (r record) owns(vm vsphere.VM, pool string) bool {
 // uuid is the VM's instance UUID: the machine's id, unless vCenter chose another one for the clone.
 func (r record) uuid() string { return cmp.Or(r.UUID, string(r.ID)) }
 
-// ready says whether a VM that is on shows what the template asks for.
-func (s settings) ready(vm vsphere.VM) bool {
-	return s.Ready == vsphere.ReadyPoweredOn || len(vm.IPs) > 0
+// up says whether a VM that is on shows what the template asks for, of a guest that is not just being customized.
+func (s settings) up(vm vsphere.VM) bool {
+	unfinished := vm.Customization == vsphere.CustomizationRunning || vm.Customization == vsphere.CustomizationFailed
+	return (s.Ready == vsphere.ReadyPoweredOn || len(vm.IPs) > 0) && !(s.customizes() && unfinished)
+}
+
+func (s settings) customizes() bool { return s.Customization != "" }
+
+// ready says whether a machine that is on can serve. One that this pool started must have been customized, where the template asks for
+// that; of one that was found or attached running nobody knows whether it ever was.
+func (s settings) ready(r record, vm vsphere.VM) bool {
+	finished := !s.customizes() || r.PoweredOn.IsZero() || vm.Customization == vsphere.CustomizationSucceeded
+	return s.up(vm) && finished
 }
 
 // sighting is what an observation means to a machine; empty: nothing, because vCenter itself doesn't know.
@@ -30,7 +40,7 @@ func sighting(r record, vm vsphere.VM, s settings) event {
 		return retireRequested
 	case vm.Power != vsphere.PoweredOn:
 		return seenOff
-	case s.ready(vm):
+	case s.ready(r, vm):
 		return seenReady
 	default:
 		return seenOn
@@ -44,7 +54,7 @@ func adoptedPhase(vm vsphere.VM, s settings) phase {
 		return retiring
 	case vm.Power != vsphere.PoweredOn:
 		return adopting
-	case s.ready(vm):
+	case s.up(vm):
 		return running
 	default:
 		return booting

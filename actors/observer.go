@@ -39,7 +39,7 @@ const (
 	sweepTimeout  = 30 * time.Second
 	glanceTimeout = 10 * time.Second
 	// soon is the pause before a sweep that confirms a doubt.
-	soon = 300 * time.Millisecond
+	soon = 100 * time.Millisecond
 	// idleShare bounds the sweeps' share of the time: a sweep that takes long, because the pool is large, is made less often.
 	idleShare = 50
 )
@@ -150,10 +150,11 @@ func (o *observer) swept(ctx actor.Context, done sweepDone) {
 	o.sweepAfter(ctx, pause)
 }
 
-// pauseAfter is the time between sweeps: as configured, or longer if a sweep takes long, but never so long that reads go stale.
+// pauseAfter is the time between sweeps: as configured, or up to twice as long if a sweep takes long, so that no view gets too old to
+// act on (see [supervisor.staleAfter]): one sweep may as well have been slow because of a passing trouble.
 func (o *observer) pauseAfter(took time.Duration) time.Duration {
 	refresh := o.fetch.RefreshInterval.Std()
-	return max(refresh, min(idleShare*took, o.fetch.ReachabilityTimeout.Std()/3))
+	return max(refresh, min(idleShare*took, 2*refresh))
 }
 
 // retryPause follows the configured retries and then goes on at the regular pace.

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -42,9 +43,10 @@ type record struct {
 	Datastore string   `json:"datastore,omitempty"`
 	IPs       []string `json:"ips,omitempty"`
 
-	// Error is the last failure, Reason why it left or is leaving.
-	Error  string `json:"error,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	// Error is the last failure, Reason why it left or is leaving. Conflict says that an address it shows is another machine's.
+	Error    string `json:"error,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	Conflict string `json:"conflict,omitempty"`
 }
 
 func (r record) state() MachineState { return phases[r.Phase].state }
@@ -71,6 +73,9 @@ func (r record) enter(to phase, o outcome, now time.Time) record {
 	}
 	if o.reason != "" {
 		r.Reason = o.reason
+	}
+	if to != booting && to != running {
+		r.Conflict = ""
 	}
 	switch {
 	case to == booting:
@@ -111,7 +116,7 @@ func (r record) machine() Machine {
 		ID: r.ID, State: r.state(), Service: ServiceState(r.Status.Service), Region: r.Region,
 		Membership: Membership{Active: r.Status.Active && !r.Status.Hold, Evictable: r.evictable()},
 		Requested:  r.Requested, Launched: r.Launched,
-		Metadata: Metadata{Name: r.Name, VM: string(r.Ref), Host: r.Host, Datastore: r.Datastore, Error: r.Error, Reason: r.Reason},
+		Metadata: Metadata{Name: r.Name, VM: string(r.Ref), Host: r.Host, Datastore: r.Datastore, Error: cmp.Or(r.Conflict, r.Error), Reason: r.Reason},
 	}
 	if r.CPUs > 0 {
 		m.Size = fmt.Sprintf("%dcpu-%dMiB", r.CPUs, r.MemoryMiB)

@@ -8,8 +8,10 @@ import (
 
 // settings are the parts of the configuration that machines act by.
 type settings struct {
-	Pool            string
-	Ready           string
+	Pool  string
+	Ready string
+	// Customization is the customization specification that machines run through before they are ready; empty: none.
+	Customization   string
 	BootTimeout     time.Duration
 	ShutdownTimeout time.Duration
 	Retention       time.Duration
@@ -24,6 +26,7 @@ func (c Config) settings() settings {
 	return settings{
 		Pool:            c.Name,
 		Ready:           c.ProvisioningTemplate.Ready,
+		Customization:   c.ProvisioningTemplate.Customization,
 		BootTimeout:     c.ProvisioningTemplate.BootTimeout.Std(),
 		ShutdownTimeout: c.ScaleIn.ShutdownTimeout.Std(),
 		Retention:       c.Retention.Std(),

@@ -69,6 +69,8 @@ type seat struct {
 	// missing counts complete sweeps in a row without the VM; elsewhere asks sweeps to look it up by itself.
 	missing   int
 	elsewhere bool
+	// addresses are what the VM shows of its guest's.
+	addresses addressing
 	revivals  int
 	// open are the callers' requests that the actor has not answered.
 	open []call

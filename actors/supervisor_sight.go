@@ -24,6 +24,8 @@ type sight struct {
 	// strays are the VMs that carry the pool's mark without being members, foreign counts the others in its folder.
 	strays  map[vsphere.Ref]stray
 	foreign int
+	// tenants are the machines that addresses belong to, made anew for each view and each glance.
+	tenants map[string]tenant
 	// unread are the VMs of the folder that vCenter could not tell about, while members are being looked for.
 	unread []vsphere.Ref
 }
@@ -75,6 +77,7 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 	}
 	s.sight.observed = f.inventory.At
 	s.watchWriters(ctx, f.inventory.VMs)
+	s.sight.tenants = s.tenants()
 	doubt := false
 	for _, seat := range s.seats {
 		doubt = s.confront(ctx, seat, view) || doubt
@@ -110,7 +113,7 @@ func (s *supervisor) confront(ctx actor.Context, seat *seat, view panorama) (dou
 	case there:
 		seat.missing = 0
 		s.glimpse(seat, vm)
-		ctx.Send(seat.pid, observed{view.at, vm})
+		s.show(ctx, seat, observed{at: view.at, vm: vm})
 	case seat.rec.Ref == "" || !seat.rec.live():
 	case seat.missing > 0 && view.asked[seat.rec.Ref]:
 		ctx.Send(seat.pid, gone{view.at})
@@ -159,6 +162,7 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 	for _, seat := range s.seats {
 		byRef[seat.rec.Ref] = seat
 	}
+	s.sight.tenants = s.tenants()
 	for _, vm := range f.vms {
 		seat := byRef[vm.Ref]
 		if seat == nil || seat.pid == nil || unsettled(seat.rec.Phase) {
@@ -169,7 +173,7 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 			ctx.Send(s.observer, sweepSoon{}) // that a member lost its mark is for a complete view to say
 			continue
 		}
-		ctx.Send(seat.pid, observed{f.at, vm})
+		s.show(ctx, seat, observed{at: f.at, vm: vm})
 	}
 	s.watchWriters(ctx, f.vms)
 	s.reconcileSoon(ctx)
@@ -202,7 +206,7 @@ func (s *supervisor) sendFollow(ctx actor.Context) {
 		if seat.elsewhere {
 			f.elsewhere = append(f.elsewhere, ref)
 		}
-		if p := seat.rec.Phase; p == booting || p == draining || (seat.rec.CPUs == 0 && !unsettled(p)) {
+		if p := seat.rec.Phase; p == booting || p == draining || seat.addresses.open() || (seat.rec.CPUs == 0 && !unsettled(p)) {
 			f.urgent = append(f.urgent, ref)
 		}
 	}

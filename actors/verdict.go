@@ -39,5 +39,5 @@ var (
 	refusedLater = map[situation]bool{
 		{verifying, markLost}: true, {starting, opFailed}: true, {starting, opRefused}: true, {lookingUp, vmAbsent}: true,
 	}
-	neverReady = map[situation]bool{{booting, deadlinePassed}: true, {booting, seenOff}: true, {booting, seenGone}: true}
+	neverReady = map[situation]bool{{booting, deadlinePassed}: true, {booting, customizationFailed}: true, {booting, seenOff}: true, {booting, seenGone}: true}
 )
