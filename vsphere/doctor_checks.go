@@ -27,8 +27,9 @@ func checkClock(e *examination) []Finding {
 	}
 	return []Finding{{
 		Check: "clock", Severity: Warning,
-		Message: fmt.Sprintf("vCenter's clock is %s %s this machine's: ages and launch times are wrong by that", e.skew.Abs().Round(10*time.Second), side),
-		Remedy:  "synchronize both with the same time servers",
+		Message: fmt.Sprintf("vCenter's clock is %s %s this machine's: ages and launch times are wrong by that",
+			e.skew.Abs().Round(10*time.Second), side),
+		Remedy: "synchronize both with the same time servers",
 	}}
 }
 
@@ -119,7 +120,7 @@ func checkTools(e *examination) []Finding {
 		}
 		out = append(out, Finding{
 			Check: "tools", Object: e.name(t), Severity: Warning,
-			Message: fmt.Sprintf("vCenter knows of no VMware Tools in %s: without them no machine ever shows an address and gets RUNNING", e.name(t)),
+			Message: fmt.Sprintf("vCenter knows of no VMware Tools in %s: without them no machine shows an address and gets RUNNING", e.name(t)),
 			Remedy:  "install open-vm-tools in the template, or set ready to poweredOn",
 		})
 	}

@@ -31,12 +31,18 @@ var (
 // examined is an examination of a healthy site, as if it had been read.
 func examined(edit func(*examination)) *examination {
 	e := &examination{
-		c:        &Client{pool: "web", vim: &vim25.Client{}, place: placement{folder: theFolder, source: theTemplate, needs: footprint{disks: 1 << 30, swap: 4 << 30}}},
+		c: &Client{pool: "web", vim: &vim25.Client{}, place: placement{
+			folder: theFolder, source: theTemplate, needs: footprint{disks: 1 << 30, swap: 4 << 30},
+		}},
 		template: Template{Template: "/DC0/vm/t", Folder: "/DC0/vm/web"},
 		account:  "svc-pool@vsphere.local",
 		targets: []target{
-			{OnFolder, theFolder, "/DC0/vm/web"}, {OnTemplate, theTemplate, "/DC0/vm/t"}, {OnResourcePool, thePool, ""},
-			{OnCluster, theCluster, ""}, {OnDatastore, theStore, ""}, {OnNetwork, theNetwork, "/DC0/network/n"},
+			{OnFolder, theFolder, "/DC0/vm/web"},
+			{OnTemplate, theTemplate, "/DC0/vm/t"},
+			{OnResourcePool, thePool, ""},
+			{OnCluster, theCluster, ""},
+			{OnDatastore, theStore, ""},
+			{OnNetwork, theNetwork, "/DC0/network/n"},
 		},
 		seen: map[types.ManagedObjectReference]types.ObjectContent{},
 	}
@@ -144,7 +150,9 @@ func TestDoctorChecks(t *testing.T) {
 		"datastore unseen by all": {func(e *examination) {
 			e.show(theStore, "host", types.ArrayOfDatastoreHostMount{})
 		}, "reach", Failure, "no host"},
-		"network unseen by one": {func(e *examination) { e.show(theNetwork, "host", listOf(oneHost)) }, "reach", Warning, "/DC0/network/n is not seen"},
+		"network unseen by one": {func(e *examination) {
+			e.show(theNetwork, "host", listOf(oneHost))
+		}, "reach", Warning, "/DC0/network/n is not seen"},
 		"template's network unseen": {func(e *examination) {
 			e.targets = slices.DeleteFunc(e.targets, func(t target) bool { return t.on == OnNetwork })
 			e.show(theTemplate, "network", listOf(theNetwork))

@@ -73,11 +73,15 @@ func doctor(ctx context.Context, o *doctorOptions, p process) (err error) {
 	}
 	limit, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	findings, err := examine(limit, config)
+	v := visit{vsphere.NewConnector("doctor"), config}
+	findings, err := v.examine(limit)
 	if err == nil && o.clone {
-		findings, err = tryOne(limit, config, newProgress(p.stderr), findings)
+		findings, err = v.tryOne(limit, newProgress(p.stderr), findings)
 	}
-	if err != nil {
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return fmt.Errorf("interrupted: %w", err)
+	case err != nil:
 		return unreachable(err)
 	}
 	if err := (printer{p.stdout, o.output}).print(findingsListing(findings)); err != nil {
@@ -123,9 +127,19 @@ func serveSimulator(undo *cleanups) (vsphere.Connection, []byte, error) {
 	return sim.Connection(), document, err
 }
 
+// visit is one look at the vCenter of a configuration.
+type visit struct {
+	*vsphere.Connector
+	config actors.Config
+}
+
+func (v visit) connect(ctx context.Context, pool string) (*vsphere.Client, error) {
+	return v.Connect(ctx, pool, v.config.CloudAPISettings, v.config.ProvisioningTemplate)
+}
+
 // examine connects as the pool would. What vCenter refuses is a finding; that it cannot be reached is an error.
-func examine(ctx context.Context, config actors.Config) ([]vsphere.Finding, error) {
-	client, err := vsphere.Connect(ctx, config.Name, config.CloudAPISettings, config.ProvisioningTemplate)
+func (v visit) examine(ctx context.Context) ([]vsphere.Finding, error) {
+	client, err := v.connect(ctx, v.config.Name)
 	switch {
 	case err != nil && vsphere.KindOf(err) == vsphere.Unreachable:
 		return nil, err

@@ -20,7 +20,7 @@ const removalTime = 10 * time.Minute
 
 // tryOne makes one machine and removes it, and adds how that went to the findings. After failures it is not begun: what is missing may
 // be what removing the machine takes.
-func tryOne(ctx context.Context, config actors.Config, show progress, findings []vsphere.Finding) ([]vsphere.Finding, error) {
+func (v visit) tryOne(ctx context.Context, show progress, findings []vsphere.Finding) ([]vsphere.Finding, error) {
 	if verdictOn(findings) != nil {
 		return append(findings, vsphere.Finding{
 			Check: "clone", Severity: vsphere.Warning, Message: "no machine was made", Remedy: "mend the failures first",
@@ -28,20 +28,36 @@ func tryOne(ctx context.Context, config actors.Config, show progress, findings [
 	}
 	defer show.end()
 	// No pool has this name, so that none takes the machine for its own.
-	client, err := vsphere.Connect(ctx, config.Name+".doctor", config.CloudAPISettings, config.ProvisioningTemplate)
+	client, err := v.connect(ctx, v.config.Name+".doctor")
 	if err != nil {
 		return nil, err
 	}
-	t := newTrial(client, config, show.say)
-	err = errors.Join(t.run(ctx), client.Close(ctx))
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return nil, fmt.Errorf("interrupted: %w", err)
-	case err != nil:
-		return append([]vsphere.Finding{vsphere.Diagnose("clone", err)}, findings...), nil
+	defer func() { _ = client.Close(ctx) }() // a session that stays open ends by itself
+	t := newTrial(client, v.config, show.say)
+	failed := t.run(ctx)
+	left := t.remove(ctx)
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return nil, errors.Join(failed, left)
+	}
+	return append(t.report(failed, left), findings...), nil
+}
+
+// report says how the trial went, and what is left of it.
+func (t *trial) report(failed, left error) []vsphere.Finding {
+	var out []vsphere.Finding
+	if failed != nil {
+		out = append(out, vsphere.Diagnose("clone", failed))
+	}
+	if left != nil {
+		out = append(out, vsphere.Finding{
+			Check: "clone", Object: t.order.Name, Severity: vsphere.Failure, Message: left.Error(), Remedy: "destroy it by hand",
+		})
+	}
+	if len(out) > 0 {
+		return out
 	}
 	message := fmt.Sprintf("machine %s was cloned, booted%s, shut down and destroyed", t.order.Name, t.address)
-	return append(findings, vsphere.Finding{Check: "clone", Object: t.order.Name, Severity: vsphere.Fine, Message: message}), nil
+	return []vsphere.Finding{{Check: "clone", Object: t.order.Name, Severity: vsphere.Fine, Message: message}}
 }
 
 // trial is the life of one machine.
@@ -71,9 +87,8 @@ func newTrial(client *vsphere.Client, config actors.Config, say func(string)) *t
 	}
 }
 
-// run takes the steps in order. However far it comes, the machine is removed.
-func (t *trial) run(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, t.remove(ctx)) }()
+// run takes the steps in order. However far it comes, the machine has to be removed.
+func (t *trial) run(ctx context.Context) error {
 	for _, step := range []struct {
 		doing string
 		do    func(context.Context) error
@@ -180,7 +195,7 @@ func (t *trial) remove(ctx context.Context) error {
 		err = t.client.Destroy(ctx, t.own)
 	}
 	if err != nil {
-		return fmt.Errorf("the machine %s could not be removed, destroy it by hand: %w", t.order.Name, err)
+		return fmt.Errorf("machine %s could not be removed: %w", t.order.Name, err)
 	}
 	return nil
 }
