@@ -70,10 +70,8 @@ type pairing struct {
 }
 
 func pairings(c Config) []pairing {
-	api, tpl := c.CloudAPISettings, c.ProvisioningTemplate
-	badName := checkNames(tpl.NameTemplate, c.Name)
-	guestData := checkGuestData(tpl, c.Name)
-	return []pairing{
+	api := c.CloudAPISettings
+	return append(templatePairings(c.ProvisioningTemplate, c.Name), []pairing{
 		{
 			"bounds.min", "bounds.max", c.Bounds.Max != nil && c.Bounds.Min > *c.Bounds.Max,
 			"must not be greater than bounds.max",
@@ -86,6 +84,16 @@ func pairings(c Config) []pairing {
 			"cloudApiSettings.password", "cloudApiSettings.passwordFile", api.Password != "" && api.PasswordFile != "",
 			"must not be given together with passwordFile: keep one of the two",
 		},
+		{
+			"poolFetch.refreshInterval", "poolFetch.reachabilityTimeout", c.PoolFetch.RefreshInterval >= c.PoolFetch.ReachabilityTimeout,
+			"must be shorter than poolFetch.reachabilityTimeout",
+		},
+	}...)
+}
+
+func templatePairings(tpl vsphere.Template, pool string) []pairing {
+	badName, guestData := checkNames(tpl.NameTemplate, pool), checkGuestData(tpl, pool)
+	return append(guestPairings(tpl.CloudInit, tpl.Ignition), []pairing{
 		{
 			"provisioningTemplate.diskGiB", "provisioningTemplate.cloneMode", tpl.CloneMode == vsphere.CloneLinked && tpl.DiskGiB > 0,
 			"needs cloneMode \"full\": a linked clone's disk cannot be resized",
@@ -100,27 +108,28 @@ func pairings(c Config) []pairing {
 			"must not be given together with datastore or datastores: keep one of them",
 		},
 		{
+			"provisioningTemplate.cloudInit", "provisioningTemplate.nameTemplate", badName == "" && guestData != "", guestData,
+		},
+		{"provisioningTemplate.nameTemplate", "name", badName != "" && namePattern.MatchString(pool), badName},
+	}...)
+}
+
+func guestPairings(cloudInit vsphere.CloudInit, ignition vsphere.Ignition) []pairing {
+	return []pairing{
+		{
 			"provisioningTemplate.ignition.config", "provisioningTemplate.ignition.configFile",
-			tpl.Ignition.Config != "" && tpl.Ignition.ConfigFile != "",
+			ignition.Config != "" && ignition.ConfigFile != "",
 			"must not be given together with configFile: keep one of the two",
 		},
 		{
 			"provisioningTemplate.ignition", "provisioningTemplate.cloudInit",
-			tpl.Ignition != (vsphere.Ignition{}) && !reflect.ValueOf(tpl.CloudInit).IsZero(),
+			ignition != (vsphere.Ignition{}) && !reflect.ValueOf(cloudInit).IsZero(),
 			"must not be given together with cloudInit: a guest reads either",
 		},
 		{
-			"provisioningTemplate.cloudInit", "provisioningTemplate.nameTemplate", badName == "" && guestData != "", guestData,
-		},
-		{
 			"provisioningTemplate.cloudInit.userData", "provisioningTemplate.cloudInit.userDataFile",
-			tpl.CloudInit.UserData != "" && tpl.CloudInit.UserDataFile != "",
+			cloudInit.UserData != "" && cloudInit.UserDataFile != "",
 			"must not be given together with userDataFile: keep one of the two",
-		},
-		{"provisioningTemplate.nameTemplate", "name", badName != "" && namePattern.MatchString(c.Name), badName},
-		{
-			"poolFetch.refreshInterval", "poolFetch.reachabilityTimeout", c.PoolFetch.RefreshInterval >= c.PoolFetch.ReachabilityTimeout,
-			"must be shorter than poolFetch.reachabilityTimeout",
 		},
 	}
 }

@@ -40,7 +40,7 @@ func TestChooseDatastore(t *testing.T) {
 		"most free":               {wish: among("a b c", 1), seen: seen(map[string]int64{"a": 10, "b": 30, "c": 20}), want: "b"},
 		"first of equals":         {wish: among("b a", 1), seen: seen(map[string]int64{"a": 10, "b": 10}), want: "b"},
 		"exactly with headroom":   {wish: among("a", 9), seen: seen(map[string]int64{"a": 10}), want: "a"},
-		"headroom":                {wish: among("a", 10), seen: seen(map[string]int64{"a": 10}), says: []string{"10.0 GiB", "ds-a has 10.0 GiB free"}},
+		"headroom":                {wish: among("a", 10), seen: seen(map[string]int64{"a": 10}), says: []string{"ds-a has 10.0 GiB free"}},
 		"gone":                    {wish: among("a b", 1), seen: seen(map[string]int64{"b": 10}), want: "b"},
 		"gone, and no other":      {wish: among("a", 1), seen: seen(nil), says: []string{"a does not exist any more"}},
 		"nothing to choose from":  {wish: among("", 1), seen: seen(nil), says: []string{"no datastore has room"}},
@@ -70,7 +70,8 @@ func TestChooseDatastore(t *testing.T) {
 			prepare: func(l *ledger, _ prospect) { l.avoid(datastore("a"), start) },
 		},
 		"maintenance": {
-			wish: among("a b", 1), seen: seen(map[string]int64{"a": 30, "b": 1}), says: []string{"ds-a is in maintenance mode; ds-b has 1.0 GiB free"},
+			wish: among("a b", 1), seen: seen(map[string]int64{"a": 30, "b": 1}),
+			says: []string{"ds-a is in maintenance mode; ds-b has 1.0 GiB free"},
 			prepare: func(_ *ledger, p prospect) {
 				p.stores[datastore("a")] = storeOf(types.DatastoreSummary{Name: "ds-a", Accessible: true, MaintenanceMode: "inMaintenance"})
 			},

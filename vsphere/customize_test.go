@@ -67,14 +67,18 @@ func TestChooseCustomization(t *testing.T) {
 			identity: windowsPrep(&types.CustomizationPrefixName{Base: "w"}), guest: guestOf("windows9_64Guest", 1),
 			template: Template{NameTemplate: "{{.Pool}}-{{.ID}}"},
 		},
-		"one name for all":   {identity: windowsPrep(&types.CustomizationFixedName{Name: "w"}), guest: guestOf("windows9_64Guest", 1), notes: 1},
-		"asks for the name":  {identity: windowsPrep(&types.CustomizationUnknownName{}), guest: guestOf("", 1), kind: Misconfigured, says: "asks a person"},
-		"asks for addresses": {identity: linux, ip: &types.CustomizationUnknownIpGenerator{}, guest: guestOf("", 1), kind: Misconfigured, says: "DHCP"},
-		"other cards":        {identity: linux, guest: guestOf("", 2), kind: Misconfigured, says: "for 1 network cards, and machines have 2"},
-		"cards replaced":     {identity: linux, guest: guestOf("", 2), template: Template{Networks: []string{"a"}}},
-		"missing":            {refusal: &types.NotFound{}, kind: Misconfigured, says: "read customization specification web-guests: there is none"},
-		"forbidden":          {refusal: &types.NoPermission{}, kind: Forbidden, says: "VirtualMachine.Provisioning.ReadCustSpecs"},
-		"out of order":       {refusal: &types.SystemErrorFault{}, kind: Unknown, says: "web-guests"},
+		"one name for all": {identity: windowsPrep(&types.CustomizationFixedName{Name: "w"}), guest: guestOf("windows9_64Guest", 1), notes: 1},
+		"asks for the name": {
+			identity: windowsPrep(&types.CustomizationUnknownName{}), guest: guestOf("", 1), kind: Misconfigured, says: "asks a person",
+		},
+		"asks for addresses": {
+			identity: linux, ip: &types.CustomizationUnknownIpGenerator{}, guest: guestOf("", 1), kind: Misconfigured, says: "DHCP",
+		},
+		"other cards":    {identity: linux, guest: guestOf("", 2), kind: Misconfigured, says: "for 1 network cards, and machines have 2"},
+		"cards replaced": {identity: linux, guest: guestOf("", 2), template: Template{Networks: []string{"a"}}},
+		"missing":        {refusal: &types.NotFound{}, kind: Misconfigured, says: "customization specification web-guests: there is none"},
+		"forbidden":      {refusal: &types.NoPermission{}, kind: Forbidden, says: "VirtualMachine.Provisioning.ReadCustSpecs"},
+		"out of order":   {refusal: &types.SystemErrorFault{}, kind: Unknown, says: "web-guests"},
 	} {
 		spec := types.CustomizationSpec{Identity: row.identity, NicSettingMap: []types.CustomizationAdapterMapping{{
 			Adapter: types.CustomizationIPSettings{Ip: row.ip},

@@ -36,7 +36,7 @@ func footprintOf(t Template, linked bool, source mo.VirtualMachine) footprint {
 	return f
 }
 
-// written is how much of the template's thin disks is in use: what it uses in all, less its thick disks. What cannot be read counts in full.
+// written is how much of the template's thin disks is in use: what it uses in all, less its thick disks. All of it if that is not known.
 func written(source mo.VirtualMachine, thick, thin int64) int64 {
 	used := source.Summary.Storage
 	if used == nil {

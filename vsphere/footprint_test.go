@@ -7,16 +7,17 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-func diskOf(gib int64, backing types.BaseVirtualDeviceBackingInfo) *types.VirtualDisk {
+func sized(gib int64, backing types.BaseVirtualDeviceBackingInfo) *types.VirtualDisk {
 	return &types.VirtualDisk{CapacityInKB: gib << 20, VirtualDevice: types.VirtualDevice{Backing: backing}}
 }
 
 func TestFootprint(t *testing.T) {
-	thick := func(gib int64) *types.VirtualDisk { return diskOf(gib, &types.VirtualDiskFlatVer2BackingInfo{}) }
+	thick := func(gib int64) *types.VirtualDisk { return sized(gib, &types.VirtualDiskFlatVer2BackingInfo{}) }
 	thin := func(gib int64) *types.VirtualDisk {
-		return diskOf(gib, &types.VirtualDiskFlatVer2BackingInfo{ThinProvisioned: new(true)})
+		return sized(gib, &types.VirtualDiskFlatVer2BackingInfo{ThinProvisioned: new(true)})
 	}
-	sparse := func(gib int64) *types.VirtualDisk { return diskOf(gib, &types.VirtualDiskSeSparseBackingInfo{}) }
+	sparse := func(gib int64) *types.VirtualDisk { return sized(gib, &types.VirtualDiskSeSparseBackingInfo{}) }
+	two := []*types.VirtualDisk{thick(10), thick(5)}
 	for name, row := range map[string]struct {
 		template  Template
 		linked    bool
@@ -27,10 +28,12 @@ func TestFootprint(t *testing.T) {
 		wantDisks int64 // GiB
 		wantSwap  int64 // MiB
 	}{
-		"thick":                  {disks: []*types.VirtualDisk{thick(10), thick(5)}, committed: 3, wantDisks: 15, wantSwap: 4096},
-		"thick, grown":           {template: Template{DiskGiB: 40}, disks: []*types.VirtualDisk{thick(10), thick(5)}, wantDisks: 45, wantSwap: 4096},
-		"thin, written":          {disks: []*types.VirtualDisk{thin(100)}, committed: 3, wantDisks: 3, wantSwap: 4096},
-		"thin, growing is free":  {template: Template{DiskGiB: 400}, disks: []*types.VirtualDisk{thin(100)}, committed: 3, wantDisks: 3, wantSwap: 4096},
+		"thick":         {disks: two, committed: 3, wantDisks: 15, wantSwap: 4096},
+		"thick, grown":  {template: Template{DiskGiB: 40}, disks: two, wantDisks: 45, wantSwap: 4096},
+		"thin, written": {disks: []*types.VirtualDisk{thin(100)}, committed: 3, wantDisks: 3, wantSwap: 4096},
+		"thin, growing is free": {
+			template: Template{DiskGiB: 400}, disks: []*types.VirtualDisk{thin(100)}, committed: 3, wantDisks: 3, wantSwap: 4096,
+		},
 		"thin, not known":        {disks: []*types.VirtualDisk{thin(100)}, wantDisks: 100, wantSwap: 4096},
 		"thin with snapshots":    {disks: []*types.VirtualDisk{sparse(10)}, committed: 300, wantDisks: 10, wantSwap: 4096},
 		"both":                   {disks: []*types.VirtualDisk{thick(10), thin(100)}, committed: 13, wantDisks: 13, wantSwap: 4096},
@@ -46,8 +49,8 @@ func TestFootprint(t *testing.T) {
 			MemoryAllocation: &types.ResourceAllocationInfo{Reservation: &row.reserved}, MemoryReservationLockedToMax: &row.locked,
 		}}
 		source.Config.Hardware.MemoryMB = 4096
-		for _, disk := range row.disks {
-			source.Config.Hardware.Device = append(source.Config.Hardware.Device, disk)
+		for _, d := range row.disks {
+			source.Config.Hardware.Device = append(source.Config.Hardware.Device, d)
 		}
 		if row.committed > 0 {
 			source.Summary.Storage = &types.VirtualMachineStorageSummary{Committed: row.committed * gibibyte}

@@ -40,29 +40,24 @@ func (p placement) lost(err error) string {
 
 // textOf is how the configuration calls an object; empty if it does not.
 func (p placement) textOf(ref types.ManagedObjectReference) string {
-	switch {
-	case ref.Value == p.source.Value:
-		return "template " + p.template.Template
-	case p.snapshot != nil && ref.Value == p.snapshot.Value:
-		return p.snapshotText()
-	case ref.Value == p.folder.Value:
-		return "folder " + p.template.Folder
-	case ref.Value == p.pool.Value:
-		return "resource pool " + p.poolName()
-	case p.cluster != nil && ref.Value == p.cluster.Value:
-		return "datastore cluster " + p.template.DatastoreCluster
+	texts := map[types.ManagedObjectReference]string{
+		p.source: "template " + p.template.Template,
+		p.folder: "folder " + p.template.Folder,
+		p.pool:   "resource pool " + p.poolName(),
 	}
-	for _, d := range p.datastores {
-		if ref.Value == d.Value {
-			return "datastore " + d.Value
-		}
+	if p.snapshot != nil {
+		texts[*p.snapshot] = p.snapshotText()
 	}
-	for i, h := range p.hosts {
-		if ref.Value == h.Value {
-			return "host " + p.template.Hosts[i]
-		}
+	if p.cluster != nil {
+		texts[*p.cluster] = "datastore cluster " + p.template.DatastoreCluster
 	}
-	return ""
+	for _, datastore := range p.datastores {
+		texts[datastore] = "datastore " + datastore.Value
+	}
+	for i, host := range p.hosts {
+		texts[host] = "host " + p.template.Hosts[i]
+	}
+	return texts[types.ManagedObjectReference{Type: ref.Type, Value: ref.Value}] // without the server, which a fault may name
 }
 
 func (p placement) snapshotText() string {

@@ -49,11 +49,12 @@ func (c *Client) policies(ctx context.Context) ([]pbmtypes.BasePbmProfile, error
 	if c.vim.Client == nil {
 		return nil, errors.New("this client does not speak HTTP")
 	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	service, err := pbm.NewClient(ctx, c.vim)
 	if err != nil {
 		return nil, err
 	}
-	service.Timeout = callTimeout
 	ids, err := service.QueryProfile(ctx, pbmtypes.PbmProfileResourceType{
 		ResourceType: string(pbmtypes.PbmProfileResourceTypeEnumSTORAGE),
 	}, string(pbmtypes.PbmProfileCategoryEnumREQUIREMENT))
