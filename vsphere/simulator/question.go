@@ -35,8 +35,7 @@ func reply(ctx *simulator.Context, target mo.Reference, r *types.AnswerVM) soap.
 			body.Res, body.Fault_ = nil, simulator.Fault("", &types.InvalidArgument{InvalidProperty: "questionId"})
 			return
 		}
-		var none *types.VirtualMachineQuestionInfo
-		ctx.Update(vm, []types.PropertyChange{{Name: "runtime.question", Val: none}})
+		ctx.Update(vm, []types.PropertyChange{{Name: "runtime.question", Val: nil}})
 	})
 	return body
 }
