@@ -30,6 +30,8 @@ type supervisor struct {
 	connectedAt time.Time
 	configuring bool
 	surveying   bool
+	// parted are the providers that the shutdown has to close.
+	parted []Provider
 
 	seats map[vsphere.MachineID]*seat
 	// byPID finds the seat of a child.
@@ -137,7 +139,7 @@ func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
 		s.callMachine(ctx, c)
 	case drain:
 		s.draining = true
-		ctx.Respond(answer{value: s.provider})
+		ctx.Respond(answer{value: s.partings()})
 	}
 }
 

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -60,7 +61,7 @@ func (s *supervisor) connect(ctx actor.Context) {
 }
 
 func (s *supervisor) connected(ctx actor.Context, f connected) {
-	if f.gen != s.connection {
+	if f.gen != s.connection || s.draining {
 		s.discard(ctx, f.provider)
 		return
 	}
@@ -104,9 +105,6 @@ func (s *supervisor) notConnected(ctx actor.Context, err error) {
 		}
 		return
 	}
-	if vsphere.KindOf(err) == vsphere.BadLogin {
-		err = fmt.Errorf("%w; tried again at %s, or at once by POST /config", err, time.Now().Add(pause).Format(time.TimeOnly))
-	}
 	s.lostSight(ctx, err)
 	after(ctx, pause, reconnect{s.connection})
 }
@@ -123,10 +121,13 @@ func (s *supervisor) resolveAnew(ctx actor.Context, cause vsphere.Kind) {
 	}
 }
 
-// reconnectPause spares accounts: a refused login is not tried again for three minutes, or vCenter locks the account.
+// loginPause is how soon a password that was corrected in its file is noticed. Trying is cheap: vCenter is not asked about one that it
+// refused a moment ago.
+const loginPause = 15 * time.Second
+
 func reconnectPause(err error, attempt int, jitter float64) time.Duration {
 	if vsphere.KindOf(err) == vsphere.BadLogin {
-		return 3 * time.Minute
+		return loginPause
 	}
 	return min(backoff(time.Second, attempt, jitter), 30*time.Second)
 }
@@ -165,6 +166,10 @@ func (s *supervisor) discard(ctx actor.Context, p Provider) {
 	if p == nil {
 		return
 	}
+	if s.draining { // no operation begins any more
+		s.parted = append(s.parted, p)
+		return
+	}
 	s.ops.start(ctx, blockingCall{
 		timeout: connectTimeout,
 		run: func(c context.Context) any {
@@ -175,6 +180,14 @@ func (s *supervisor) discard(ctx actor.Context, p Provider) {
 		},
 		failed: func(error) any { return nil },
 	})
+}
+
+// partings are all providers that have to be closed at the end, those included that came too late to be used.
+func (s *supervisor) partings() []Provider {
+	if s.provider == nil {
+		return s.parted
+	}
+	return append(slices.Clip(s.parted), s.provider)
 }
 
 func (s *supervisor) tellConfig(ctx actor.Context) {
@@ -255,8 +268,11 @@ func (s *supervisor) prepared(ctx actor.Context, f prepared) {
 	}, configStep{f})
 }
 
-// acceptable refuses what would orphan the members.
+// acceptable refuses what would orphan the members, and what comes too late.
 func (s *supervisor) acceptable(f prepared) error {
+	if s.draining {
+		return errStopping()
+	}
 	if old := nameIn(s.pool.Document); old != f.config.Name && len(s.seats)+len(s.attaching) > 0 {
 		return refuse(Invalid, "the pool's name cannot change from %q to %q while it has machines: their marks carry it", old, f.config.Name)
 	}

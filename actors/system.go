@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
@@ -101,16 +102,26 @@ func newDocument(pool *PoolRecord, document []byte, populated bool) error {
 // Shutdown stops taking requests, lets calls to vSphere that are not on record yet come to their end, as long as ctx allows, and logs
 // out. What is left is taken up again at the next start.
 func (p *Pool) Shutdown(ctx context.Context) error {
-	value, err := ask(ctx, p.system.Root, p.supervisor, drain{})
+	_, err := ask(ctx, p.system.Root, p.supervisor, drain{})
 	p.ops.close(ctx)
 	_, flushErr := ask(ctx, p.system.Root, p.recorder, flush{})
-	err = errors.Join(err, flushErr, p.end("supervisor", p.supervisor), p.end("recorder", p.recorder))
+	providers, partErr := p.partings(ctx)
+	err = errors.Join(err, flushErr, partErr, p.end("supervisor", p.supervisor), p.end("recorder", p.recorder))
 	p.recorderOp.close(ctx)
-	if provider, ok := value.(Provider); ok && provider != nil {
+	for _, provider := range providers {
 		err = errors.Join(err, provider.Close(ctx))
 	}
 	p.system.Shutdown()
 	return err
+}
+
+// partings are the providers to close, now that no other one can connect. Their sessions are worth a moment more than ctx allows.
+func (p *Pool) partings(ctx context.Context) ([]Provider, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	value, err := ask(ctx, p.system.Root, p.supervisor, drain{})
+	providers, _ := value.([]Provider)
+	return providers, err
 }
 
 func (p *Pool) end(name string, pid *actor.PID) error {

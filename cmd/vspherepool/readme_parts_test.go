@@ -15,6 +15,7 @@ import (
 
 	"vspherepool/actors"
 	"vspherepool/api"
+	"vspherepool/vsphere"
 )
 
 // commandsTable lists the commands with the options that only they have.
@@ -64,7 +65,7 @@ func metricsTable(t *testing.T) string {
 	}
 	defer journal.Close()
 	log := slog.New(slog.DiscardHandler)
-	pool, err := actors.Start(actors.Options{Journal: journal, Connect: connect, Log: log})
+	pool, err := actors.Start(actors.Options{Journal: journal, Connect: through(vsphere.NewConnector("")), Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

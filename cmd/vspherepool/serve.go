@@ -95,6 +95,7 @@ func (d *daemon) startPool(context.Context) error {
 		return err
 	}
 	d.undo.add("close journal", plain(journal.Close))
+	connect := through(vsphere.NewConnector(release()))
 	d.pool, err = actors.Start(actors.Options{Journal: journal, Connect: connect, Log: d.log, Config: document, Stopped: d.stopped})
 	if err != nil {
 		return err
@@ -115,13 +116,15 @@ func (d *daemon) document() ([]byte, error) {
 	return document, nil
 }
 
-// connect is [vsphere.Connect] as the actors know it.
-func connect(ctx context.Context, pool string, c vsphere.Connection, t vsphere.Template) (actors.Provider, error) {
-	client, err := vsphere.Connect(ctx, pool, c, t)
-	if err != nil {
-		return nil, err
+// through makes a connector what the actors know it as.
+func through(k *vsphere.Connector) actors.Connect {
+	return func(ctx context.Context, pool string, c vsphere.Connection, t vsphere.Template) (actors.Provider, error) {
+		client, err := k.Connect(ctx, pool, c, t)
+		if err != nil {
+			return nil, err
+		}
+		return client, nil
 	}
-	return client, nil
 }
 
 func (d *daemon) startServer(context.Context) error {

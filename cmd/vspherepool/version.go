@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -20,11 +21,13 @@ func newVersion(p process) *cobra.Command {
 	}
 }
 
-// version is what the Go tool noted when it built the program: a release's tag, or one made of time and commit.
-func version() string {
+func version() string { return release() + " " + runtime.Version() }
+
+// release is what the Go tool noted when it built the program: a tag, or a version made of time and commit.
+func release() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"
 	}
-	return info.Main.Version + " " + info.GoVersion
+	return info.Main.Version
 }
