@@ -22,7 +22,10 @@
 //   - A call is repeated only if it was refused for want of a session, which vCenter does before it executes anything. After a network
 //     error nothing is repeated: the call may have had its effect, and only the caller knows how to find out.
 //   - A refused password is not sent again for three minutes unless it was changed, so that nobody's account gets locked.
-//   - There is one session, one event collector and, while tasks are in flight, one goroutine. All end with Close.
+//   - There is one session, one event collector and, while tasks are in flight, one goroutine, and one for each call that powers several
+//     VMs on. All end with Close.
+//   - A forgotten task proves nothing of its work: the VM is looked at.
+//   - A disk is known to be off a VM, by a reading after the detaching, before that VM is destroyed.
 //
 // # Following changes
 //
@@ -33,8 +36,8 @@
 // # Crash story
 //
 // Nothing here outlives the process but what is in vCenter: tasks run on, and Clones and Locate find them and their results again; the
-// session expires after half an hour, and its event collector with it. A Destroy that was cut short is simply repeated. A clone that
-// was cut short has no VM, or one with its mark.
+// session expires after half an hour, and its event collector with it. A Destroy or a PowerOn that was cut short is simply repeated. A
+// clone that was cut short has no VM, or one with its mark.
 //
 // # Assumed of vCenter
 //
@@ -69,5 +72,15 @@
 //   - tpmProvisionPolicy exists from API 8.0.0.1 on, and older versions copy the TPM (API reference, VirtualMachineCloneSpec).
 //   - A customization fails if the number of its adapters is not that of the VM's cards (NicSettingMismatch); Windows computer names are
 //     cut to 15 characters.
+//   - PowerOnMultiVM_Task begins nothing if it is refused, by the call or by its task. Where DRS is on it names no tasks of the VMs it
+//     attempts (API reference, ClusterPowerOnVmResult); those are tasks of the VM, Drm.ExecuteVmPowerOnLRO or VirtualMachine.powerOn, in
+//     its recentTask (apache/libcloud and its forks know both), queued after the task for all. It may want Interact.PowerOn on the
+//     datacenter ("Required Privileges for Common Tasks"). Applying a recommendation wants Host.Inventory.EditCluster, so the plain call
+//     is made instead.
+//   - Destroy_Task deletes every disk that is attached or held by a snapshot, whatever its directory, and no parent of a linked clone
+//     (cluster-api-provider-vsphere #180, vic #2114). A snapshot's own config lists the disks as they were.
+//   - The keys of the answers to msg.hbacommon.outofspace (0 retry, 1 cancel) and msg.cdromdisconnect.locked (0 yes) are as other clients
+//     send them; the default of msg.uuid.altered is "copied". A question's message may be missing, then its id heads the text.
+//   - The order in which a restarted vCenter answers: tasks of before are gone for good, and nothing in a first answer proves that.
 //   - Versions: 6.7 and later, for config.createDate.
 package vsphere
