@@ -32,8 +32,23 @@ func newConfig(p process) *cobra.Command {
 			_, err := p.stdout.Write(actors.ConfigSchema())
 			return err
 		}),
-	})
+	}, asks(p, &cobra.Command{
+		Use: "show", Short: "Print the document that a server goes by, without its secrets", Args: cobra.NoArgs,
+	}, showConfig))
 	return cmd
+}
+
+// showConfig prints YAML, which documents are written in, unless JSON is asked for.
+func showConfig(ctx context.Context, c *client, out printer, _ []string) error {
+	var document struct{ Name string }
+	text, err := c.get(ctx, "/config", &document)
+	if err != nil {
+		return err
+	}
+	if out.format == "table" || out.format == "wide" {
+		out.format = "yaml"
+	}
+	return out.print(listing{document: text, names: []string{document.Name}})
 }
 
 // checkConfig prints one line per problem or warning.

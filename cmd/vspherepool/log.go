@@ -23,5 +23,9 @@ func terminal(stream any) bool {
 		return false
 	}
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // where cron and the like have the standard streams
+	return err != nil || !os.SameFile(info, null)
 }

@@ -187,19 +187,18 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// TestNobodyToAsk runs with a device as standard input that is no terminal but looks like one, and with none.
+// TestNobodyToAsk has a pipe, and the null device, as standard input.
 func TestNobodyToAsk(t *testing.T) {
-	p, _, stderr := sandbox(t, nil)
-	if code := run(t.Context(), p, "terminate", "web-1"); code != exitUsage || !strings.Contains(stderr.String(), "--yes") {
-		t.Errorf("exit code %d: %s", code, stderr)
-	}
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	p.stdin = null
-	if err := confirm(t.Context(), p, "Sure?"); err == nil {
-		t.Error("silence is taken for a yes")
+	for _, stdin := range []io.Reader{strings.NewReader("y\n"), null} {
+		p, _, stderr := sandbox(t, nil)
+		p.stdin = stdin
+		if code := run(t.Context(), p, "terminate", "web-1"); code != exitUsage || !strings.Contains(stderr.String(), "--yes") {
+			t.Errorf("exit code %d: %s", code, stderr)
+		}
 	}
 }
