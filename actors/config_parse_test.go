@@ -89,6 +89,7 @@ func TestParseConfigDefaults(t *testing.T) {
 		ProvisioningTemplate: vsphere.Template{
 			Template: "/DC0/vm/ubuntu", Folder: "/DC0/vm/web", Ready: "ip", BootTimeout: duration(10 * time.Minute),
 			NameTemplate: "{{.Pool}}-{{.Short}}",
+			Addresses:    vsphere.Addresses{Prefer: vsphere.PreferIPv4},
 		},
 		ScaleIn: ScaleIn{VictimSelectionPolicy: "NEWEST", ShutdownTimeout: duration(2 * time.Minute)},
 		PoolFetch: PoolFetch{

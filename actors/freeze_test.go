@@ -471,3 +471,22 @@ func TestWhatTheDoctorFindsIsTold(t *testing.T) {
 		}
 	})
 }
+
+func TestAMissingPrivilegeIsToldUntilItIsThere(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.grown(2)
+		for range 3 {
+			r.world.fail("destroy", vsphere.Forbidden)
+		}
+		r.resize(1)
+		r.after(15 * time.Second)
+		if st, _ := r.pool.Status(t.Context()); !strings.Contains(st.Blocked, "a privilege is missing: destroy") {
+			t.Errorf("%+v", st)
+		}
+		r.after(5 * time.Minute)
+		r.expect(Terminated, 1)
+		if st, _ := r.pool.Status(t.Context()); st.Blocked != "" {
+			t.Errorf("it is there again: %+v", st)
+		}
+	})
+}

@@ -175,6 +175,10 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	m.save(ctx)
 	verdict := verdictOf(transition{from, o.on, to}, o, m.last())
 	verdict.cloned, verdict.queued = o.on == cloneDone, o.queued
+	if vsphere.KindOf(o.err) == vsphere.Forbidden {
+		verdict.denied = o.err.Error()
+	}
+	verdict.pressed = o.err != nil && phases[from].state.Allocated() && crowded(vsphere.KindOf(o.err))
 	m.publish(ctx, verdict)
 	return true
 }

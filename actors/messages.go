@@ -182,9 +182,13 @@ type launchOutcome struct {
 	verdict verdict
 	cause   vsphere.Kind
 	message string
-	// cloned says that a clone is done, queued how long vCenter let it wait.
-	cloned bool
-	queued time.Duration
+	// cloned says that a clone is done, queued how long vCenter let it wait; pressed that a step of a launch met a vCenter with too much
+	// to do.
+	cloned  bool
+	queued  time.Duration
+	pressed bool
+	// denied is the error of a step for which a privilege is missing.
+	denied string
 }
 
 type verdict int

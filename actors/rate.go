@@ -73,9 +73,9 @@ func (r rate) recovered(now time.Time, limit int) rate {
 	return r
 }
 
-// crowded says whether a launch failed for a cause that fewer launches at a time may cure.
+// crowded says whether a step of a launch failed for a cause that fewer launches at a time may cure.
 func crowded(cause vsphere.Kind) bool {
-	return cause == vsphere.Capacity || cause == vsphere.Busy || cause == vsphere.Unreachable
+	return cause == vsphere.Capacity || cause == vsphere.TooMany || cause == vsphere.Unreachable
 }
 
 // forget drops measurements that are out of date.

@@ -15,6 +15,8 @@ const (
 	// examinePause is how soon it is looked again at what is wrong, refusedPause how soon for a privilege that turned out to be missing.
 	examinePause = 5 * time.Minute
 	refusedPause = 30 * time.Second
+	// deniedTime is how long a missing privilege is told of: longer than the longest pause between two tries.
+	deniedTime = 10 * time.Minute
 )
 
 // checkup is what the last examination of vCenter found.
@@ -22,6 +24,14 @@ type checkup struct {
 	at       time.Time
 	running  bool
 	findings []vsphere.Finding
+	// making and ending are the last steps towards a machine, and towards its end, for which a privilege was missing.
+	making, ending denial
+}
+
+// denial is a missing privilege as a call met it, to be told of for a while.
+type denial struct {
+	message string
+	until   time.Time
 }
 
 // examine has vCenter checked for everything that the pool needs: after connecting, after a missing privilege, and while something is wrong.
@@ -80,4 +90,29 @@ func (s *supervisor) diagnoses() []string {
 		out = append(out, f.Sentence())
 	}
 	return out
+}
+
+// consult notes what a machine's change says about the account's privileges.
+func (s *supervisor) consult(ctx actor.Context, rec record, o launchOutcome) {
+	met := &s.checkup.making
+	if !rec.allocated() {
+		met = &s.checkup.ending
+	}
+	switch {
+	case o.denied != "":
+		*met = denial{o.denied, time.Now().Add(deniedTime)}
+		s.examineAgain(ctx, refusedPause)
+	case o.verdict == launchSucceeded || rec.Phase == terminated:
+		*met = denial{}
+	}
+}
+
+// lacking says what could not be done for want of a privilege lately; empty: nothing.
+func (s *supervisor) lacking() string {
+	for _, d := range []denial{s.checkup.making, s.checkup.ending} {
+		if d.message != "" && time.Now().Before(d.until) {
+			return "a privilege is missing: " + d.message
+		}
+	}
+	return ""
 }

@@ -104,6 +104,7 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 	s.events.change(seat.rec, f.rec, f.outcome)
 	seat.rec, seat.notBefore = f.rec, f.notBefore
 	s.judge(ctx, f.outcome)
+	s.consult(ctx, f.rec, f.outcome)
 	if f.rec.Phase == forgotten {
 		delete(s.seats, f.rec.ID)
 		seat.abandon(ctx)
@@ -119,9 +120,6 @@ func (s *supervisor) judge(ctx actor.Context, o launchOutcome) {
 	s.gauge(now, o)
 	if o.verdict == launchFailed {
 		s.resolveAnew(ctx, o.cause)
-	}
-	if o.cause == vsphere.Forbidden {
-		s.examineAgain(ctx, refusedPause)
 	}
 	switch o.verdict {
 	case launchSucceeded:
@@ -140,7 +138,7 @@ func (s *supervisor) gauge(now time.Time, o launchOutcome) {
 	switch {
 	case o.cloned:
 		s.held.rate = s.held.rate.queued(now, limit, o.queued)
-	case o.verdict == launchFailed && crowded(o.cause):
+	case o.pressed:
 		s.held.rate = s.held.rate.pressed(now, limit)
 	}
 }

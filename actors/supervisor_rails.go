@@ -19,7 +19,8 @@ type railMemory struct {
 	failures map[vsphere.MachineID]time.Time
 	// refused counts the machines that were let go because their VMs did not prove to be ours.
 	refused int
-	// doubted counts the listings in a row that were not believed, lacking the machines that the last one lacked.
+	// doubted counts the listings in a row that were not believed; lacking is the part of the machines, in percent, that the last of them
+	// lacked.
 	doubted, lacking int
 	// since is when the pool began to hold back.
 	since time.Time
@@ -93,7 +94,7 @@ func (s *supervisor) rails() []Rail {
 
 func (s *supervisor) shrinkRail() Rail {
 	r := Rail{Name: "shrink", Limit: s.config.Rails.ShrinkShare, Value: s.held.lacking}
-	if s.held.doubted > 0 {
+	if s.held.lacking > 0 {
 		r.Holding = true
 		r.Reason = fmt.Sprintf("the last listing lacks %d %% of the machines, and changes nothing until it is confirmed", s.held.lacking)
 		r.Lift = thawing
@@ -146,9 +147,11 @@ func (s *supervisor) thaw(ctx actor.Context, c thawPool) {
 	}
 	s.Log.Warn("pool thawed by hand", "pool", s.config.Name)
 	clear(s.held.failures)
-	s.held.churn, s.held.doubted, s.sight.settled = churn{}, beyondDoubt, time.Time{}
+	s.held.churn, s.sight.settled = churn{}, time.Time{}
+	s.held.doubted, s.held.lacking = beyondDoubt, 0
+	s.breaker = breaker{}
 	for _, seat := range s.seats {
-		seat.condoned = seat.unknown
+		seat.condoned, seat.notBefore = seat.unknown, time.Time{}
 	}
 	rival := s.rival
 	s.commit(ctx, func(p *PoolRecord) {
@@ -202,8 +205,8 @@ func (s *supervisor) doubtful(ctx actor.Context, view panorama) bool {
 	var expected int
 	var missing []*seat
 	for _, seat := range s.seats {
-		if seat.rec.Ref == "" || !seat.rec.live() || unsettled(seat.rec.Phase) {
-			continue
+		if seat.rec.Ref == "" || !seat.rec.allocated() || unsettled(seat.rec.Phase) {
+			continue // it need not be there, or is on its way out
 		}
 		expected++
 		vm, there := view.find(seat.rec)
@@ -211,15 +214,15 @@ func (s *supervisor) doubtful(ctx actor.Context, view panorama) bool {
 			missing = append(missing, seat)
 		}
 	}
-	shrunk := s.config.Rails.shrunk(expected-len(missing), expected)
-	if !shrunk {
-		s.held.doubted, s.held.lacking = 0, 0
+	s.held.lacking = 0
+	if !s.config.Rails.shrunk(expected-len(missing), expected) {
+		s.held.doubted = 0
 		return false
 	}
-	s.held.lacking = 100 * len(missing) / expected
 	if s.held.doubted >= beyondDoubt {
 		return false
 	}
+	s.held.lacking = 100 * len(missing) / expected
 	s.held.doubted++
 	s.Log.Warn("listing lacks many machines and is not believed yet", "pool", s.config.Name, "count", len(missing))
 	for _, seat := range missing {

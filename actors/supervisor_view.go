@@ -149,7 +149,7 @@ func (s *supervisor) status() Status {
 	default:
 		st.Outage = s.sight.outage
 	}
-	st.Blocked = cmp.Or(st.Blocked, s.unmakeable())
+	st.Blocked = cmp.Or(st.Blocked, s.unmakeable(), s.lacking())
 	if s.provider != nil {
 		st.Notes = append(slices.Clone(s.provider.Site().Notes), s.diagnoses()...)
 	}
