@@ -54,12 +54,24 @@
 //   - recentTask of the task manager has the clones of other sessions of the same account; it drops a task ten minutes after its end.
 //   - NotAuthenticated is a fault of the call on vCenter, and a missingSet on vcsim; both are handled.
 //   - Event types are matched exactly, so subtypes are listed one by one.
-//   - guest.net's deviceConfigId is the key of the VM's own card, and negative for what is none (vm-operator, update_status.go).
+//   - guest.net's deviceConfigId is the key of the VM's own card, and negative for what is none (vm-operator, update_status.go); its
+//     macAddress is the card's for addresses that count (cluster-api-provider-vsphere, pkg/util/machines.go). guest.ipAddress may come
+//     before guest.net, or alone (cloud-provider-vsphere #390), and may be a container's.
+//   - cloud-init writes guestinfo.local-ipv4 and -ipv6 at each boot (DataSourceVMware.py). A clone may inherit the template's, so they count
+//     only while Tools run and no card shows an address.
+//   - config.changeVersion changes whenever a network card is added, removed or changed (API reference).
+//   - ManagedObjectNotFound names the object that is missing, in a fault as in a missingSet. One listing by folder may fail of a VM that is
+//     being destroyed; the next does not.
+//   - Each page of a listing has an object that no page before it had. A token may be used again.
+//   - guest.customizationInfo exists from API 7.0.2.0 on (vim.vm.GuestInfo.CustomizationInfo); reading it before would fail the call.
+//   - ReadNextEvents gives up to 1000 events; events of guest customizations come once, with the VM as their vm.
+//   - A vCenter that has too many event collectors refuses another one with InvalidState, as vcsim does.
 //   - An account is locked after five failed logins within three minutes (vCenter Single Sign-On's default policy).
-//   - FetchUserPrivilegeOnEntities takes the userName of SessionManager.currentSession as it is, groups included, and needs System.View
-//     (openshift's vsphere-problem-detector, pkg/check, relies on both); it answers for every entity, with an empty list for one without a
-//     permission. Which privileges a call takes: API reference, and "Required Privileges for Common Tasks" for AddNewDisk and for PowerOn
-//     on the datacenter.
+//   - FetchUserPrivilegeOnEntities needs System.View, counts the privileges of the user's groups, and answers for every entity, with an empty
+//     list for one without a permission. openshift's vsphere-problem-detector (pkg/check/permissions.go) passes the user as configured,
+//     we the userName of SessionManager.currentSession; if that form is not recognized, and the answer empty throughout, the session is
+//     asked by its key. Which privileges a call takes: API reference, and "Required Privileges for Common Tasks" for AddNewDisk and for
+//     PowerOn on the datacenter.
 //   - The template of an image that never booted may show guestToolsNotInstalled, so that is no proof of missing tools.
 //   - A datastore's free space may be half a minute old after an operation; a clone that failed leaves no files that count.
 //   - A linked clone's new disks are made on the datastore of its spec, wherever the parents are (API reference,
@@ -74,13 +86,13 @@
 //     cut to 15 characters.
 //   - PowerOnMultiVM_Task begins nothing if it is refused, by the call or by its task. Where DRS is on it names no tasks of the VMs it
 //     attempts (API reference, ClusterPowerOnVmResult); those are tasks of the VM, Drm.ExecuteVmPowerOnLRO or VirtualMachine.powerOn, in
-//     its recentTask (apache/libcloud and its forks know both), queued after the task for all. It may want Interact.PowerOn on the
+//     its recentTask (inventories of task names list both), queued after the task for all. It may want Interact.PowerOn on the
 //     datacenter ("Required Privileges for Common Tasks"). Applying a recommendation wants Host.Inventory.EditCluster, so the plain call
 //     is made instead.
 //   - Destroy_Task deletes every disk that is attached or held by a snapshot, whatever its directory, and no parent of a linked clone
-//     (cluster-api-provider-vsphere #180, vic #2114). A snapshot's own config lists the disks as they were.
+//     (cloud-provider-vsphere #180, vic #2114). A snapshot's own config lists the disks as they were.
 //   - The keys of the answers to msg.hbacommon.outofspace (0 retry, 1 cancel) and msg.cdromdisconnect.locked (0 yes) are as other clients
 //     send them; the default of msg.uuid.altered is "copied". A question's message may be missing, then its id heads the text.
-//   - The order in which a restarted vCenter answers: tasks of before are gone for good, and nothing in a first answer proves that.
+//   - A restarted vCenter has lost its tasks, and may answer for a moment before it knows everything: a task has to be missing twice.
 //   - Versions: 6.7 and later, for config.createDate.
 package vsphere

@@ -26,7 +26,9 @@ type authorizer struct {
 	folder types.ManagedObjectReference
 	// broken are the methods that answer with a fault of their own.
 	broken map[string]types.BaseMethodFault
-	calls  int
+	// ignorant has the account's name not recognized: what is asked of it has an empty answer.
+	ignorant bool
+	calls    int
 }
 
 // need is one privilege that a call takes.
@@ -185,7 +187,11 @@ func (a *authorizer) inform(req, res soap.HasFault) bool {
 	case *methods.FetchUserPrivilegeOnEntitiesBody:
 		answer := &types.FetchUserPrivilegeOnEntitiesResponse{}
 		for _, ref := range body.Req.Entities {
-			answer.Returnval = append(answer.Returnval, types.UserPrivilegeResult{Entity: ref, Privileges: a.granted(ref)})
+			result := types.UserPrivilegeResult{Entity: ref}
+			if !a.ignorant {
+				result.Privileges = a.granted(ref)
+			}
+			answer.Returnval = append(answer.Returnval, result)
 		}
 		res.(*methods.FetchUserPrivilegeOnEntitiesBody).Res = answer
 	case *methods.HasUserPrivilegeOnEntitiesBody:

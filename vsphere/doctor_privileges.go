@@ -35,12 +35,27 @@ func (e *examination) readPrivileges(ctx context.Context) error {
 	var first error
 	for _, ask := range authorizers {
 		err := wrap("read privileges of", e.account, ask(e, ctx, *manager))
+		if err == nil {
+			err = e.plausible()
+		}
 		if err == nil || KindOf(err) == Unreachable {
 			return err
 		}
 		first = cmp.Or(first, err)
 	}
 	return first
+}
+
+// plausible is an error if the account is said to have no privilege at all, with which it could not have come this far: vCenter has not
+// recognized the form of its name.
+func (e *examination) plausible() error {
+	for _, list := range e.allowed {
+		if len(list) > 0 {
+			return nil
+		}
+	}
+	clear(e.allowed)
+	return &Error{Op: "read privileges of", Object: e.account, Err: errors.New("vCenter knows of none")}
 }
 
 func (e *examination) entities() []types.ManagedObjectReference {

@@ -6,9 +6,11 @@ import (
 	"testing"
 
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/types"
 
 	"vspherepool/vsphere"
+	"vspherepool/vsphere/simulator"
 )
 
 func (g *guarded) examine(t *testing.T) []vsphere.Finding {
@@ -129,6 +131,21 @@ func TestExamineAsksAnotherWay(t *testing.T) {
 	}
 }
 
+// TestExamineUnknownAccount is a vCenter that does not recognize the session's name of its user.
+func TestExamineUnknownAccount(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, nil)
+	g.ignorant = true
+	if found := bad(g.examine(t)); len(found) > 0 {
+		t.Errorf("found %+v", found)
+	}
+	g.broken["HasUserPrivilegeOnEntities"], g.broken["HasPrivilegeOnEntities"] = &types.NoPermission{}, &types.NoPermission{}
+	found := bad(g.examine(t))
+	if len(found) != 1 || found[0].Severity != vsphere.Warning || !strings.Contains(found[0].Message, "vCenter knows of none") {
+		t.Errorf("found %+v", found)
+	}
+}
+
 // TestExamineGoesOn is that a check which fails by itself says so and keeps no other from being made.
 func TestExamineGoesOn(t *testing.T) {
 	t.Parallel()
@@ -213,6 +230,28 @@ func TestPrivilegesAreNeeded(t *testing.T) {
 		if ref := g.objects[p.On]; p.On != vsphere.OnFolder && !strings.Contains(err.Error(), ref.Value) {
 			t.Errorf("without %s on %s: %v", p.ID, ref, err)
 		}
+	}
+}
+
+// TestPrivilegesWithout is that the pool works without those that it can do without.
+func TestPrivilegesWithout(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, nil)
+	g.grant(func(p vsphere.Privilege) bool { return !p.Optional() || p.ID == "VirtualMachine.Config.RemoveDisk" })
+	if err := g.live(t, "web-1"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestExamineDatastoreCluster asks for the privileges on the cluster, and looks at the datastores in it.
+func TestExamineDatastoreCluster(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, simulator.Options{}, func(template *vsphere.Template, admin *vim25.Client) { withCluster(t, template, admin) })
+	must(t, s.sim.SetFreeSpace("LocalDS_0", 0))
+	found, err := s.Examine(t.Context())
+	must(t, err)
+	if failed := bad(found); len(failed) != 1 || failed[0].Check != "datastores" || !strings.Contains(failed[0].Message, "LocalDS_0") {
+		t.Errorf("found %+v", failed)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/find"
+	vcsim "github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 
 	"vspherepool/vsphere"
@@ -86,6 +88,7 @@ func TestDoctorReports(t *testing.T) {
 	bad := newPatient(t, simulator.Options{}, func(_ *vsphere.Connection, template *vsphere.Template) { template.Template = "/DC0/vm/none" })
 	stranger := newPatient(t, simulator.Options{}, func(c *vsphere.Connection, _ *vsphere.Template) { c.Password = "wrong" })
 	nobody := newPatient(t, simulator.Options{}, func(c *vsphere.Connection, _ *vsphere.Template) { c.URL = "https://127.0.0.1:1/sdk" })
+	host := newPatient(t, simulator.Options{}, func(c *vsphere.Connection, _ *vsphere.Template) { c.URL, c.InsecureSkipVerify = bareHost(t), true })
 	for name, row := range map[string]struct {
 		args           []string
 		code           int
@@ -101,6 +104,7 @@ func TestDoctorReports(t *testing.T) {
 		"flaw, yaml":            {[]string{"--config", bad.config, "-o", "yaml"}, exitRefused, "  severity: failure\n", ""},
 		"no trial after it":     {[]string{"--config", bad.config, "--clone"}, exitRefused, "no machine was made; mend the failures first", ""},
 		"wrong password":        {[]string{"--config", stranger.config}, exitRefused, "failure  connection", ""},
+		"no vCenter":            {[]string{"--config", host.config}, exitRefused, "clones need a vCenter, not a single host", ""},
 		"nobody there":          {[]string{"--config", nobody.config}, exitUnreachable, "", "127.0.0.1:1"},
 		"role needs no vCenter": {[]string{"--config", nobody.config, "--role"}, 0, "govc role.create vspherepool ", ""},
 		"simulator instead":     {[]string{"--config", nobody.config, "--simulator"}, 0, "ok ", ""},
@@ -113,6 +117,21 @@ func TestDoctorReports(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bareHost is the URL of an ESXi host.
+func bareHost(t *testing.T) string {
+	t.Helper()
+	model := vcsim.ESX()
+	if err := model.Create(); err != nil {
+		t.Fatal(err)
+	}
+	model.Service.TLS = new(tls.Config)
+	server := model.Service.NewServer()
+	t.Cleanup(func() { server.Close(); model.Remove() })
+	u := *server.URL
+	u.User = nil
+	return u.String()
 }
 
 func TestDoctorDocument(t *testing.T) {

@@ -113,7 +113,9 @@ func (t *trial) clone(ctx context.Context) (err error) {
 	return err
 }
 
-func (t *trial) powerOn(ctx context.Context) error { return t.client.PowerOn(ctx, t.own) }
+func (t *trial) powerOn(ctx context.Context) error {
+	return persist(ctx, func() error { return t.client.PowerOn(ctx, t.own) })
+}
 
 // boot waits for what makes a machine RUNNING.
 func (t *trial) boot(ctx context.Context) error {
@@ -189,15 +191,40 @@ func (t *trial) remove(ctx context.Context) error {
 		return nil
 	}
 	if err == nil {
-		err = t.client.PowerOff(ctx, t.own)
-	}
-	if err == nil {
-		err = t.client.Destroy(ctx, t.own)
+		err = t.destroy(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("machine %s could not be removed: %w", t.order.Name, err)
 	}
 	return nil
+}
+
+func (t *trial) destroy(ctx context.Context) error {
+	return persist(ctx, func() error {
+		if err := t.client.PowerOff(ctx, t.own); err != nil {
+			return err
+		}
+		return t.client.Destroy(ctx, t.own)
+	})
+}
+
+// passing are the kinds of failures that end with what was begun before: a clone that is not yet visible everywhere, a power-on that
+// nobody waits for any more.
+var passing = []vsphere.Kind{vsphere.HalfMade, vsphere.Busy, vsphere.Conflict, vsphere.WrongState}
+
+// persist repeats what fails for a passing reason.
+func persist(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if err == nil || !slices.Contains(passing, vsphere.KindOf(err)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pollInterval):
+		}
+	}
 }
 
 // find fills in the reference if the trial ended before it knew it. A clone that is still running is waited for.
