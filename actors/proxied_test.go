@@ -79,10 +79,11 @@ func throughProxy(t *testing.T, seed uint64, keys map[string]any, change ...func
 // begin is launch over the network.
 func (p *proxied) begin() {
 	p.t.Helper()
+	connector := vsphere.NewConnector("test")
 	pool, err := Start(Options{
 		Journal: p.journal, Config: []byte(p.config), Log: slog.New(slog.NewTextHandler(&p.log, nil)),
 		Connect: func(ctx context.Context, pool string, c vsphere.Connection, t vsphere.Template) (Provider, error) {
-			client, err := vsphere.Connect(ctx, pool, c, t)
+			client, err := connector.Connect(ctx, pool, c, t)
 			if err != nil {
 				return nil, err
 			}

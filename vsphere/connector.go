@@ -19,6 +19,7 @@ type Connector struct {
 
 	mu     sync.Mutex
 	guards map[identity]*guard
+	books  map[string]*books
 }
 
 // identity is an account at a vCenter, as the configuration names it.
@@ -56,6 +57,7 @@ func (k *Connector) Connect(ctx context.Context, pool string, c Connection, t Te
 	a.meet(vc)
 	client := assemble(ctx, pool, vc, a)
 	client.logout = a.logout
+	client.launcher.books = k.booksOf(vc.ServiceContent.About.InstanceUuid)
 	if err := client.session.open(ctx); err != nil {
 		_ = client.Close(ctx)
 		return nil, wrap("log in", c.Username, err)
@@ -76,9 +78,4 @@ func (k *Connector) guard(c Connection) *guard {
 		k.guards[id] = newGuard(k.salt, k.rests)
 	}
 	return k.guards[id]
-}
-
-// Connect is [Connector.Connect] of a connector that is used once.
-func Connect(ctx context.Context, pool string, c Connection, t Template) (*Client, error) {
-	return NewConnector("").Connect(ctx, pool, c, t)
 }

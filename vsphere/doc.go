@@ -19,11 +19,14 @@
 //     directory, folders (one may be created, none is changed or removed), networks, datastores, roles, tags.
 //   - An answer that hides a property, misses a page or comes without a session is an error. "Could not read" is never "not there".
 //   - Absent means that vCenter answered ManagedObjectNotFound for that very reference.
-//   - A call is repeated only if it was refused for want of a session, which vCenter does before it executes anything. After a network
-//     error nothing is repeated: the call may have had its effect, and only the caller knows how to find out.
-//   - A refused password is not sent again for three minutes unless it was changed, so that nobody's account gets locked.
-//   - There is one session, one event collector and, while tasks are in flight, one goroutine, and one for each call that powers several
-//     VMs on. All end with Close.
+//   - A call is repeated only if it was refused for want of a session, which vCenter does before it executes anything, or if not a byte
+//     of it was sent. After any other network error nothing is repeated: the call may have had its effect, and only the caller knows
+//     how to find out.
+//   - A refused password is not sent again for three minutes, by whatever client, and never more than two wrong ones in a minute, so
+//     that nobody's account gets locked. See [Connector].
+//   - There is one login per lost session, at the same vCenter, and logins are spaced out where sessions end soon after them.
+//   - There is one session, one goroutine that keeps it alive while nothing else does, one event collector and, while tasks are in
+//     flight, one more goroutine, and one for each call that powers several VMs on. All end with Close.
 //   - A forgotten task proves nothing of its work: the VM is looked at.
 //   - A disk is known to be off a VM, by a reading after the detaching, before that VM is destroyed.
 //
@@ -67,6 +70,13 @@
 //   - ReadNextEvents gives up to 1000 events; events of guest customizations come once, with the VM as their vm.
 //   - A vCenter that has too many event collectors refuses another one with InvalidState, as vcsim does.
 //   - An account is locked after five failed logins within three minutes (vCenter Single Sign-On's default policy).
+//   - A login to a living session is refused as if the password were wrong (API reference: Login fails if the user is logged in), and
+//     currentSession may be read by anybody, unlike SessionIsActive, which takes Sessions.ValidateSession (cluster-api-provider-vsphere
+//     #1503).
+//   - Any call keeps a session alive, and half an hour without one ends it (vpxd's default; william lam, 2022-10).
+//   - NotAuthenticated for a session that vCenter knows is a missing privilege (govmomi #224: the type extends NoPermission).
+//   - about.instanceUuid stays the same through upgrades and restores of one vCenter, and about.apiVersion is a version that it accepts
+//     in a SOAPAction, as vimServiceVersions.xml lists it.
 //   - FetchUserPrivilegeOnEntities needs System.View, counts the privileges of the user's groups, and answers for every entity, with an empty
 //     list for one without a permission. openshift's vsphere-problem-detector (pkg/check/permissions.go) passes the user as configured,
 //     we the userName of SessionManager.currentSession; if that form is not recognized, and the answer empty throughout, the session is

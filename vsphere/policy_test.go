@@ -38,7 +38,7 @@ func TestStoragePolicy(t *testing.T) {
 			}
 			template := sim.Template()
 			template.StoragePolicy = row.policy
-			c, err := vsphere.Connect(t.Context(), pool, connection, template)
+			c, err := vsphere.NewConnector("").Connect(t.Context(), pool, connection, template)
 			must(t, err)
 			t.Cleanup(func() { _ = c.Close(context.Background()) })
 			if _, err := c.Sweep(t.Context(), nil); err != nil {

@@ -181,7 +181,9 @@ func TestEnvironmentsProxy(t *testing.T) {
 func throughProxy(t *testing.T, caFile string) {
 	t.Helper()
 	c := vsphere.Connection{URL: "https://vcenter.example/sdk", Username: simulator.User, Password: simulator.Password, CAFile: caFile}
-	template := vsphere.Template{Template: "/DC0/vm/templates/ubuntu-24.04", Folder: "/DC0/vm/pools/web", ResourcePool: "/DC0/host/DC0_C0/Resources"}
+	template := vsphere.Template{
+		Template: "/DC0/vm/templates/ubuntu-24.04", Folder: "/DC0/vm/pools/web", ResourcePool: "/DC0/host/DC0_C0/Resources",
+	}
 	client, err := vsphere.NewConnector("").Connect(t.Context(), pool, c, template)
 	must(t, err)
 	must(t, client.Close(t.Context()))
