@@ -100,8 +100,11 @@ func throttled(err error) bool {
 	return ok && e.Err != nil && strings.HasPrefix(e.Err.Error(), strconv.Itoa(http.StatusTooManyRequests)+" ")
 }
 
-// bareFault says whether err is a SOAP fault without a type.
+// bareFault says whether err is a fault without a type: one that vCenter did not give, or of a newer version than we know.
 func bareFault(err error) bool {
+	if _, ended := errors.AsType[taskFault](err); ended {
+		return true
+	}
 	for ; err != nil; err = errors.Unwrap(err) {
 		if soap.IsSoapFault(err) {
 			return true

@@ -171,19 +171,18 @@ func causes(f types.BaseMethodFault) []types.BaseMethodFault {
 	return out
 }
 
-// remedy is the advice for a fault. Where a cause decides the kind, the advice is the cause's too.
-func remedy(f types.BaseMethodFault) string {
-	t := treatmentOf(f)
+// decisive is the fault that decides the kind: f itself or one of its causes.
+func decisive(f types.BaseMethodFault) types.BaseMethodFault {
 	kind := kindOf(f)
-	if kind == t.kind {
-		return t.remedy
+	if kind == treatmentOf(f).kind {
+		return f
 	}
 	for _, cause := range causes(f) {
 		if kindOf(cause) == kind {
-			return remedy(cause)
+			return decisive(cause)
 		}
 	}
-	return t.remedy
+	return f
 }
 
 // faultOf is the SOAP fault in err's chain, of a call or of a task; nil without one.

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vmware/govmomi/task"
 	"github.com/vmware/govmomi/vim25/soap"
+	"github.com/vmware/govmomi/vim25/types"
 )
 
 func TestNoAnswerIsUnreachable(t *testing.T) {
@@ -24,6 +26,14 @@ func TestNoAnswerIsUnreachable(t *testing.T) {
 	}
 	if got := KindOf(wrap("op", "", soapFault(nil))); got != Unknown {
 		t.Errorf("a fault without detail is kind %d", got)
+	}
+}
+
+// A task may end with a fault that only a newer vCenter knows.
+func TestATaskFaultWithoutATypeIsUnknown(t *testing.T) {
+	err := wrap("clone vm", "web-1", taskFault{task.Error{LocalizedMethodFault: &types.LocalizedMethodFault{LocalizedMessage: "no luck"}}, "task-7"})
+	if KindOf(err) != Unknown || err.Error() != "clone vm web-1: no luck (task-7)" {
+		t.Errorf("%s: %v", KindOf(err), err)
 	}
 }
 

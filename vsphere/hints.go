@@ -12,7 +12,8 @@ import (
 
 // hint tells a person what the fault's own fields say, and the way out.
 func hint(f types.BaseMethodFault, names *labels) string {
-	return phrases("; ", particulars(f, names), remedy(f))
+	root := decisive(f)
+	return phrases("; ", particulars(f, names), particulars(root, names), treatmentOf(root).remedy)
 }
 
 // particulars are what the fields of a fault say: which object, which property, who.
