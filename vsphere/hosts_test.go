@@ -92,3 +92,31 @@ func TestHostsOfAnotherClusterAreAFlaw(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// A client ends with each change of the configuration; what its clones were given, and who refused one, is known to the next.
+func TestReconnectingForgetsNoRefusal(t *testing.T) {
+	t.Parallel()
+	sim, connection := served(t)
+	j := &journal{answer: func(request any) types.BaseMethodFault {
+		if _, ok := request.(*types.CloneVM_Task); ok {
+			return &types.InvalidHostState{}
+		}
+		return nil
+	}}
+	sim.Before(j.hook)
+	template := sim.Template()
+	twoHosts(&template, nil)
+	connector := vsphere.NewConnector("")
+	for i := range 2 {
+		c, err := connector.Connect(t.Context(), pool, connection, template)
+		must(t, err)
+		task, err := c.Clone(t.Context(), order(fmt.Sprintf("web-%d", i)))
+		must(t, err)
+		_, err = c.Await(t.Context(), task)
+		wantKind(t, err, vsphere.Capacity)
+		must(t, c.Close(t.Context()))
+	}
+	if made := recorded[*types.CloneVM_Task](j); len(made) != 2 || *made[0].Spec.Location.Host == *made[1].Spec.Location.Host {
+		t.Errorf("%d clones, both to the same host", len(made))
+	}
+}

@@ -12,10 +12,30 @@ import (
 // sightAge is how old a reading of datastores and hosts may be to serve another clone: those that start together share one.
 const sightAge = 5 * time.Second
 
+// books are a ledger that several clients may use: a client ends with each change of the configuration, and its clones go on.
+type books struct {
+	mu     sync.Mutex
+	ledger ledger
+}
+
+// booksOf are those of a vCenter: managed object ids mean something else in another one.
+func (k *Connector) booksOf(vCenter string) *books {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.books == nil {
+		k.books = map[string]*books{}
+	}
+	if k.books[vCenter] == nil {
+		k.books[vCenter] = newBooks()
+	}
+	return k.books[vCenter]
+}
+
+func newBooks() *books { return &books{ledger: newLedger()} }
+
 // launcher is what the clones of one client know of each other.
 type launcher struct {
-	mu     sync.Mutex // guards ledger
-	ledger ledger
+	*books
 
 	looking turn     // guards seen, and makes one reading of several
 	seen    prospect // the last reading
@@ -26,7 +46,7 @@ type launcher struct {
 }
 
 func newLauncher() *launcher {
-	return &launcher{ledger: newLedger(), looking: make(turn, 1), cluster: make(turn, 1)}
+	return &launcher{books: newBooks(), looking: make(turn, 1), cluster: make(turn, 1)}
 }
 
 // turn is a lock that a context can end the wait for.
