@@ -123,7 +123,9 @@ func TestAddresses(t *testing.T) {
 		},
 		"nothing on that network": {
 			choice: Addresses{Network: "front"},
-			guest:  guest{nics: nics{with(nic(4000, true, "10.0.0.5"), own, "back")}, primary: "10.0.0.5", local: [2]string{"10.0.0.5"}, tools: true},
+			guest: guest{
+				nics: nics{with(nic(4000, true, "10.0.0.5"), own, "back")}, primary: "10.0.0.5", local: [2]string{"10.0.0.5"}, tools: true,
+			},
 		},
 		"cloud-init before Tools": {
 			guest: guest{primary: "172.17.0.1", local: [2]string{"10.0.0.5", "2001:db8::5"}, tools: true},
