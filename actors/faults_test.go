@@ -331,7 +331,7 @@ func TestPowerOnsThatFail(t *testing.T) {
 		{"host down for long", vsphere.HostDown, 7, false, 10 * time.Minute, 18 * time.Minute},
 		{"privilege missing", vsphere.Forbidden, 30, true, time.Hour, 3 * time.Hour},
 		{"licences used up", vsphere.Licence, 5, true, 45 * time.Minute, 2 * time.Hour},
-		{"outage", vsphere.Unreachable, 30, true, time.Hour, 3 * time.Hour},
+		{"outage", vsphere.Unreachable, 30, true, 10 * time.Minute, 3 * time.Hour},
 		{"backup", vsphere.Locked, 14, true, 7 * time.Minute, 15 * time.Minute},
 		{"backup that never ends", vsphere.Locked, 15, false, 7 * time.Minute, 17 * time.Minute},
 		{"other task", vsphere.Busy, 10, true, 3 * time.Minute, 8 * time.Minute},
@@ -503,5 +503,37 @@ func TestAProtectedMachineIsNotGivenUp(t *testing.T) {
 	rec.Status.Evictable = false
 	if o := failed.surrender(rec, 100); o.on != opFailed {
 		t.Errorf("protected: %+v", o)
+	}
+}
+
+func TestAMachineWithoutAnAddressSaysWhatItLacks(t *testing.T) {
+	for _, row := range []struct {
+		tools  bool
+		config string
+		want   string
+	}{
+		{false, "", "see its console"},
+		{true, "", "the template's own port groups"},
+		{true, "networks: [/DC0/network/web, /DC0/network/storage]", "the VLAN of /DC0/network/web, /DC0/network/storage"},
+	} {
+		inBubble(t, func(t *testing.T, r *rig) {
+			r.crash()
+			if row.config != "" {
+				r.config = strings.Replace(document, "folder:", row.config+", folder:", 1)
+			}
+			r.world.neverBoots = true
+			r.start()
+			r.resize(1)
+			r.after(time.Minute)
+			r.world.mu.Lock()
+			for _, vm := range r.world.vms {
+				vm.ToolsRunning = row.tools
+			}
+			r.world.mu.Unlock()
+			r.after(10 * time.Minute)
+			if !strings.Contains(r.log.String(), row.want) {
+				t.Errorf("nothing says %q", row.want)
+			}
+		})
 	}
 }

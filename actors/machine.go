@@ -48,6 +48,8 @@ type machineActor struct {
 	since     time.Time
 	lastSeen  time.Time
 	bootUntil time.Time
+	// tools says that VMware Tools ran when the machine was last seen.
+	tools     bool
 	timerGen  int
 	stopTimer func()
 }

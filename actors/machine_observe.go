@@ -16,6 +16,7 @@ func (m *machineActor) observe(ctx actor.Context, o observed) {
 	if o.vm.Connected && m.rec.owns(o.vm, m.settings.Pool) {
 		m.takeOver(ctx, o)
 	}
+	m.tools = o.vm.ToolsRunning
 	on := sighting(m.rec, o.vm, m.settings)
 	if on == seenOn {
 		on = m.booted(o)
@@ -101,7 +102,7 @@ func (m *machineActor) bootHint() string {
 	case m.settings.customizes() && (m.settings.Ready == vsphere.ReadyPoweredOn || len(m.rec.IPs) > 0):
 		return "its guest customization did not succeed by then; " + m.customizationHint()
 	default:
-		return "see that the guest runs VMware Tools and gets an address"
+		return noAddress(m.tools, m.settings.Networks)
 	}
 }
 

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"strings"
 	"time"
 
 	"vspherepool/vsphere"
@@ -11,7 +12,9 @@ type settings struct {
 	Pool  string
 	Ready string
 	// Customization is the customization specification that machines run through before they are ready; empty: none.
-	Customization   string
+	Customization string
+	// Networks are those that machines are connected to, for people; empty: the template's.
+	Networks        string
 	BootTimeout     time.Duration
 	ShutdownTimeout time.Duration
 	Retention       time.Duration
@@ -27,6 +30,7 @@ func (c Config) settings() settings {
 		Pool:            c.Name,
 		Ready:           c.ProvisioningTemplate.Ready,
 		Customization:   c.ProvisioningTemplate.Customization,
+		Networks:        strings.Join(c.ProvisioningTemplate.Networks, ", "),
 		BootTimeout:     c.ProvisioningTemplate.BootTimeout.Std(),
 		ShutdownTimeout: c.ScaleIn.ShutdownTimeout.Std(),
 		Retention:       c.Retention.Std(),

@@ -39,5 +39,15 @@ var (
 	refusedLater = map[situation]bool{
 		{verifying, markLost}: true, {starting, opFailed}: true, {starting, opRefused}: true, {lookingUp, vmAbsent}: true,
 	}
-	neverReady = map[situation]bool{{booting, deadlinePassed}: true, {booting, customizationFailed}: true, {booting, seenOff}: true, {booting, seenGone}: true}
+	neverReady = map[situation]bool{
+		{booting, deadlinePassed}: true, {booting, customizationFailed}: true, {booting, seenOff}: true, {booting, seenGone}: true,
+	}
 )
+
+// noAddress says what a guest lacks that has shown no address: Tools, which tell of addresses, or the address.
+func noAddress(tools bool, networks string) string {
+	if !tools {
+		return "VMware Tools do not run in the guest: see its console, and that the template has them installed"
+	}
+	return "VMware Tools run but tell of no usable address: see DHCP and the VLAN of " + cmp.Or(networks, "the template's own port groups")
+}
