@@ -16,8 +16,10 @@ func (r record) uuid() string { return cmp.Or(r.UUID, string(r.ID)) }
 
 // up says whether a VM that is on shows what the template asks for, of a guest that is not just being customized.
 func (s settings) up(vm vsphere.VM) bool {
-	unfinished := vm.Customization == vsphere.CustomizationRunning || vm.Customization == vsphere.CustomizationFailed
-	return (s.Ready == vsphere.ReadyPoweredOn || len(vm.IPs) > 0) && !(s.customizes() && unfinished)
+	if s.customizes() && (vm.Customization == vsphere.CustomizationRunning || vm.Customization == vsphere.CustomizationFailed) {
+		return false
+	}
+	return s.Ready == vsphere.ReadyPoweredOn || len(vm.IPs) > 0
 }
 
 func (s settings) customizes() bool { return s.Customization != "" }

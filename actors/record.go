@@ -74,9 +74,6 @@ func (r record) enter(to phase, o outcome, now time.Time) record {
 	if o.reason != "" {
 		r.Reason = o.reason
 	}
-	if to != booting && to != running {
-		r.Conflict = ""
-	}
 	switch {
 	case to == booting:
 		r.PoweredOn = now
@@ -116,7 +113,7 @@ func (r record) machine() Machine {
 		ID: r.ID, State: r.state(), Service: ServiceState(r.Status.Service), Region: r.Region,
 		Membership: Membership{Active: r.Status.Active && !r.Status.Hold, Evictable: r.evictable()},
 		Requested:  r.Requested, Launched: r.Launched,
-		Metadata: Metadata{Name: r.Name, VM: string(r.Ref), Host: r.Host, Datastore: r.Datastore, Error: cmp.Or(r.Conflict, r.Error), Reason: r.Reason},
+		Metadata: Metadata{Name: r.Name, VM: string(r.Ref), Host: r.Host, Datastore: r.Datastore, Error: r.trouble(), Reason: r.Reason},
 	}
 	if r.CPUs > 0 {
 		m.Size = fmt.Sprintf("%dcpu-%dMiB", r.CPUs, r.MemoryMiB)
@@ -129,6 +126,14 @@ func (r record) machine() Machine {
 		}
 	}
 	return m
+}
+
+// trouble is what is wrong with the machine: of one that is on, first that its address is not its own.
+func (r record) trouble() string {
+	if r.Phase == booting || r.Phase == running {
+		return cmp.Or(r.Conflict, r.Error)
+	}
+	return r.Error
 }
 
 // isPrivate goes by RFC 1918 and RFC 4193.
