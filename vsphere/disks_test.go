@@ -93,7 +93,9 @@ func TestDestroyTakesNoChances(t *testing.T) {
 		"its host disconnected": {func(p *plant) {
 			p.vms["vm-1"]["runtime.connectionState"] = types.VirtualMachineConnectionStateDisconnected
 		}, HostDown, nil},
-		"orphaned": {func(p *plant) { p.vms["vm-1"]["runtime.connectionState"] = types.VirtualMachineConnectionStateOrphaned }, Inaccessible, nil},
+		"orphaned": {func(p *plant) {
+			p.vms["vm-1"]["runtime.connectionState"] = types.VirtualMachineConnectionStateOrphaned
+		}, Inaccessible, nil},
 		"a foreign disk": {func(p *plant) {
 			p.vms["vm-1"]["config.hardware.device"] = foreign
 			detached(p)
@@ -109,9 +111,11 @@ func TestDestroyTakesNoChances(t *testing.T) {
 			p.vms["vm-1"]["config.hardware.device"] = foreign
 			failing("reconfigure", &types.ManagedObjectNotFound{Obj: types.ManagedObjectReference{Type: "Datastore", Value: "ds-1"}}, nil)(p)
 		}, NotFound, []string{"reconfigure vm-1"}},
-		"gone in between":          {failing("destroy", &types.ManagedObjectNotFound{Obj: vmRef("vm-1")}, nil), works, []string{"destroy vm-1"}},
-		"something else is gone":   {failing("destroy", &types.ManagedObjectNotFound{Obj: vmRef("vm-2")}, nil), NotFound, []string{"destroy vm-1"}},
-		"a backup":                 {failing("destroy", nil, soapFault(&types.MethodDisabled{Source: "veeam"})), Locked, []string{"destroy vm-1"}},
+		"gone in between": {failing("destroy", &types.ManagedObjectNotFound{Obj: vmRef("vm-1")}, nil), works, []string{"destroy vm-1"}},
+		"something else is gone": {
+			failing("destroy", &types.ManagedObjectNotFound{Obj: vmRef("vm-2")}, nil), NotFound, []string{"destroy vm-1"},
+		},
+		"a backup":                 {failing("destroy", nil, soapFault(&types.MethodDisabled{Source: "b"})), Locked, []string{"destroy vm-1"}},
 		"an administrator":         {failing("destroy", nil, soapFault(&types.RestrictedByAdministrator{})), Locked, []string{"destroy vm-1"}},
 		"a file lock":              {failing("destroy", &types.FileLocked{}, nil), Locked, []string{"destroy vm-1"}},
 		"another task":             {failing("destroy", &types.TaskInProgress{}, nil), Busy, []string{"destroy vm-1"}},

@@ -213,8 +213,12 @@ func (p *plant) tell(objects []types.ObjectContent, id string) []types.ObjectCon
 		return objects
 	}
 	return append(objects, types.ObjectContent{Obj: types.ManagedObjectReference{Type: "Task", Value: id}, PropSet: []types.DynamicProperty{
-		{Name: "info", Val: info}, {Name: "info.state", Val: info.State}, {Name: "info.entity", Val: *info.Entity},
-		{Name: "info.descriptionId", Val: info.DescriptionId}, {Name: "info.reason", Val: info.Reason}, {Name: "info.queueTime", Val: info.QueueTime},
+		{Name: "info", Val: info},
+		{Name: "info.state", Val: info.State},
+		{Name: "info.entity", Val: *info.Entity},
+		{Name: "info.descriptionId", Val: info.DescriptionId},
+		{Name: "info.reason", Val: info.Reason},
+		{Name: "info.queueTime", Val: info.QueueTime},
 	}})
 }
 

@@ -329,7 +329,9 @@ func TestTraceOnlyBelievesYoungTasks(t *testing.T) {
 		"another one": {"VirtualMachine.reconfigure", time.Second, false},
 	} {
 		ref, task := begun(types.ObjectContent{Obj: types.ManagedObjectReference{Type: "Task", Value: "task-1"}, PropSet: []types.DynamicProperty{
-			{Name: "info.entity", Val: vmRef("vm-1")}, {Name: "info.descriptionId", Val: row.kind}, {Name: "info.queueTime", Val: since.Add(row.queued)},
+			{Name: "info.entity", Val: vmRef("vm-1")},
+			{Name: "info.descriptionId", Val: row.kind},
+			{Name: "info.queueTime", Val: since.Add(row.queued)},
 		}}, since)
 		if found := ref == "vm-1" && task == "task-1"; found != row.found {
 			t.Errorf("%s: %q %q", name, ref, task)

@@ -184,10 +184,13 @@ func (p *poller) look() {
 	p.deliver(verdicts)
 }
 
+// failed is what those who wait hear of a look that failed: whatever it failed of, it says nothing about how their tasks end.
 func failed(tasks []Task, err error) map[Task]verdict {
 	verdicts := map[Task]verdict{}
 	for _, t := range tasks {
-		verdicts[t] = verdict{err: err}
+		verdicts[t] = verdict{err: &Error{
+			Op: "wait for task", Object: string(t), Kind: Unreachable, Err: wrap("read tasks", "", err), Hint: "it may go on; what became of it is looked at",
+		}}
 	}
 	return verdicts
 }
@@ -301,7 +304,8 @@ func conclude(o types.ObjectContent) (v verdict, known bool) {
 	case info.State == types.TaskInfoStateError && info.Error == nil:
 		return verdict{info: info, err: &Error{Kind: Unknown, Err: errors.New("the task failed and does not say why")}}, true
 	case info.State == types.TaskInfoStateError:
-		return verdict{info: info, err: taskFault{task.Error{LocalizedMethodFault: info.Error, Description: info.Description}, Task(info.Key)}}, true
+		fault := task.Error{LocalizedMethodFault: info.Error, Description: info.Description}
+		return verdict{info: info, err: taskFault{fault, Task(info.Key)}}, true
 	}
 	return verdict{info: info}, info.State == types.TaskInfoStateSuccess
 }
