@@ -537,3 +537,16 @@ func TestAMachineWithoutAnAddressSaysWhatItLacks(t *testing.T) {
 		})
 	}
 }
+
+func TestOnlyLaunchesWaitForRoom(t *testing.T) {
+	for kind := range reactions {
+		r := reactionTo(vsphere.Kind(kind))
+		for p := range phases {
+			got := r.pausesIn(p)
+			launch := p == requested || p == cloning || p == cloned || p == starting
+			if launch && got != r.again || !launch && (got.most > time.Minute || got.first > got.most || got.first <= 0) {
+				t.Errorf("kind %d, %s: %+v", kind, p, got)
+			}
+		}
+	}
+}

@@ -198,7 +198,7 @@ func (m *machineActor) pace(o outcome) {
 	case opFailed, clonePostponed, outcomeLost, nameTaken:
 		kind := vsphere.KindOf(o.err)
 		m.attempts, m.trouble = m.tries(kind), kind
-		m.notBefore = time.Now().Add(reactionTo(kind).again.after(m.attempts, rand.Float64()))
+		m.notBefore = time.Now().Add(reactionTo(kind).pausesIn(m.rec.Phase).after(m.attempts, rand.Float64()))
 	case turnGranted, cloneAccepted, vmAbsent:
 	default:
 		m.attempts, m.trouble, m.notBefore = 0, vsphere.Unknown, time.Time{}

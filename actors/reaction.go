@@ -31,6 +31,7 @@ var (
 	moments  = pauses{time.Second, time.Minute}
 	locks    = pauses{5 * time.Second, time.Minute}
 	minutes  = pauses{time.Minute, 5 * time.Minute}
+	silence  = pauses{3 * time.Second, 30 * time.Second} // asking costs nothing, and machines shall not lag behind when vCenter is back
 	none     = pauses{}
 )
 
@@ -38,7 +39,7 @@ var (
 var reactions = [...]reaction{
 	// The outcome is open: it is looked at before anything is asked for again.
 	vsphere.Unknown:     {outcomeLost, blip, 4, blip},
-	vsphere.Unreachable: {outcomeLost, blip, 0, blip}, // an outage ends nothing; launches wait if it was none and the clone is not there
+	vsphere.Unreachable: {outcomeLost, silence, 0, blip}, // an outage ends nothing; launches wait if it was none and the clone is not there
 	vsphere.Cancelled:   {outcomeLost, blip, 3, blip},
 	vsphere.HalfMade:    {outcomeLost, pauses{5 * time.Second, 5 * time.Second}, 7, blip},
 
@@ -74,6 +75,17 @@ func reactionTo(kind vsphere.Kind) reaction {
 		kind = vsphere.Unknown
 	}
 	return reactions[kind]
+}
+
+// pausesIn are the pauses in a phase. Only launches wait for room: a step that looks for a machine, or takes one away, is tried again
+// every minute at least.
+func (r reaction) pausesIn(p phase) pauses {
+	switch p {
+	case requested, cloning, cloned, starting:
+		return r.again
+	default:
+		return pauses{min(r.again.first, mending.first), min(r.again.most, time.Minute)}
+	}
 }
 
 // exhausted says whether that many tries were enough.

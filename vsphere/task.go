@@ -189,7 +189,8 @@ func failed(tasks []Task, err error) map[Task]verdict {
 	verdicts := map[Task]verdict{}
 	for _, t := range tasks {
 		verdicts[t] = verdict{err: &Error{
-			Op: "wait for task", Object: string(t), Kind: Unreachable, Err: wrap("read tasks", "", err), Hint: "it may go on; what became of it is looked at",
+			Op: "wait for task", Object: string(t), Kind: Unreachable, Err: wrap("read tasks", "", err),
+			Hint: "it may go on; what became of it is looked at",
 		}}
 	}
 	return verdicts
