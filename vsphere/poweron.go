@@ -119,7 +119,7 @@ func (s *starts) gather(one *powerOn) bool {
 	if len(b.starts) == gatherMost {
 		s.open = nil
 		if b.timer.Stop() {
-			go s.launch(b)
+			b.timer.Reset(0)
 		}
 	}
 	return true
