@@ -108,6 +108,3 @@ func storeOf(s types.DatastoreSummary) store {
 	}
 	return d
 }
-
-// writable says whether a datastore takes files at all.
-func writable(s types.DatastoreSummary) bool { return storeOf(s).refusal == "" }

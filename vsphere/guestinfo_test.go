@@ -81,7 +81,7 @@ func noise(n int) string {
 
 func TestExtraConfigHasLimits(t *testing.T) {
 	many := map[string]string{}
-	for _, key := range strings.Fields("a b c d e f g h i") {
+	for key := range strings.FieldsSeq("a b c d e f g h i") {
 		many[key] = strings.Repeat("x", 60<<10)
 	}
 	for name, row := range map[string]struct {

@@ -73,6 +73,6 @@ func unserved(name string, err error) error {
 	}
 	return &Error{
 		Op: "resolve storagePolicy", Object: name, Kind: Storage, Err: err,
-		Hint: "vCenter's storage policy service (PBM) does not answer; see its state in vCenter's management interface, or leave storagePolicy out",
+		Hint: "vCenter's storage policy service (PBM) does not answer: see its state in vCenter's management, or leave storagePolicy out",
 	}
 }

@@ -21,11 +21,14 @@ func TestStoragePolicy(t *testing.T) {
 		kind   vsphere.Kind
 		says   string
 	}{
-		"known":     {policy: "vSAN Default Storage Policy"},
-		"unknown":   {policy: "Gold", kind: vsphere.Misconfigured, says: "vSAN Default Storage Policy"},
-		"forbidden": {policy: "Gold", method: "PbmQueryProfile", fault: &types.NoPermission{}, kind: vsphere.Forbidden, says: "StorageProfile.View"},
+		"known":   {policy: "vSAN Default Storage Policy"},
+		"unknown": {policy: "Gold", kind: vsphere.Misconfigured, says: "vSAN Default Storage Policy"},
+		"forbidden": {
+			policy: "Gold", method: "PbmQueryProfile", fault: &types.NoPermission{}, kind: vsphere.Forbidden, says: "StorageProfile.View",
+		},
 		"broken": {
-			policy: "Gold", method: "PbmRetrieveServiceContent", fault: &types.SystemErrorFault{}, kind: vsphere.Storage, says: "PBM) does not answer",
+			policy: "Gold", method: "PbmRetrieveServiceContent", fault: &types.SystemErrorFault{},
+			kind: vsphere.Storage, says: "PBM) does not answer",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -71,8 +74,11 @@ func clonesWithPolicy(t *testing.T, sim *simulator.Simulator, c *vsphere.Client)
 	id := func(profiles []types.BaseVirtualMachineProfileSpec) string {
 		return profiles[0].(*types.VirtualMachineDefinedProfileSpec).ProfileId
 	}
-	if len(location.Profile) != 1 || len(location.Disk) != 1 || id(location.Profile) == "" || id(location.Profile) != id(location.Disk[0].Profile) {
-		t.Errorf("%+v", location)
+	if len(location.Profile) != 1 || len(location.Disk) != 1 {
+		t.Fatalf("%+v", location)
+	}
+	if home := id(location.Profile); home == "" || home != id(location.Disk[0].Profile) {
+		t.Errorf("profile %q", home)
 	}
 	if d := location.Disk[0]; d.DiskMoveType != location.DiskMoveType || d.Datastore != *location.Datastore || d.DiskId == 0 {
 		t.Errorf("%+v", d)

@@ -63,7 +63,8 @@ func (s *Simulator) Serve(listen string) (string, error) {
 	return s.conn.URL, nil
 }
 
-// handler serves SOAP, vCenter's and that of the storage policies, and nothing else; vcsim's own server would add unauthenticated file transfer.
+// handler serves SOAP, vCenter's and that of the storage policies, and nothing else; vcsim's own server would add unauthenticated file
+// transfer.
 func (s *Simulator) handler(host string) http.Handler {
 	service := s.model.Service
 	service.Listen = &url.URL{Scheme: "https", Host: host, User: url.UserPassword(User, Password)}
