@@ -55,7 +55,7 @@ func TestOneTryPerCredential(t *testing.T) {
 	first := l.try("wrong", refusal())
 	for range 10 {
 		l.now = l.now.Add(15 * time.Second)
-		if err := l.try("wrong", refusal()); err != first {
+		if err := l.try("wrong", refusal()); !errors.Is(err, first) {
 			t.Fatalf("%v, and then %v", first, err)
 		}
 	}

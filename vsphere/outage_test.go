@@ -151,7 +151,8 @@ func TestSessionsThatEndAtOnce(t *testing.T) {
 	c, err := vsphere.NewConnector("").Connect(t.Context(), pool, proxy.Connection(), sim.Template())
 	must(t, err)
 	t.Cleanup(func() { _ = c.Close(context.Background()) })
-	must(t, proxy.Make(simulator.Trouble{Inject: []simulator.Injection{{Method: "RetrievePropertiesEx Folder", Fault: &types.NotAuthenticated{}}}}))
+	refusal := simulator.Injection{Method: "RetrievePropertiesEx Folder", Fault: &types.NotAuthenticated{}}
+	must(t, proxy.Make(simulator.Trouble{Inject: []simulator.Injection{refusal}}))
 	proxy.Reset()
 	for range 5 { // vCenter knows the session: a privilege is missing
 		_, err = c.Sweep(t.Context(), nil)
