@@ -105,4 +105,8 @@
 //     send them; the default of msg.uuid.altered is "copied". A question's message may be missing, then its id heads the text.
 //   - A restarted vCenter has lost its tasks, and may answer for a moment before it knows everything: a task has to be missing twice.
 //   - Versions: 6.7 and later, for config.createDate.
+//   - GenericVmConfigFault at a power-on means a full datastore unless its cause says otherwise (bosh-vsphere-cpi-release); the causes in
+//     NoCompatibleHost, one for each host, say what is missing (vm-operator, fault.go).
+//   - ManagedObjectNotFound of a VM whose clone has just ended may pass (cluster-api-provider-vsphere #139).
+//   - A clone that is cancelled by CancelTask leaves no VM, or one that a look-up finds.
 package vsphere
