@@ -112,6 +112,7 @@ func TestLostPrivilegesAreReported(t *testing.T) {
 	together(t, map[string]loss{
 		"clone":    {"CloneVM_Task", "VirtualMachine.Inventory.CreateFromExisting", func(p *proxied) { p.resize(4) }, "clone"},
 		"power on": {"PowerOnVM_Task", "VirtualMachine.Interact.PowerOn", func(p *proxied) { p.resize(4) }, "power on"},
+		"destroy":  {"Destroy_Task", "VirtualMachine.Inventory.Delete", func(p *proxied) { p.resize(2) }, "destroy"},
 		"list":     {"RetrievePropertiesEx Folder", "System.Read", func(*proxied) {}, "list"},
 	}, func(t *testing.T, test loss) {
 		p := throughProxy(t, 1, nil)
