@@ -31,7 +31,8 @@ func TestNoAnswerIsUnreachable(t *testing.T) {
 
 // A task may end with a fault that only a newer vCenter knows.
 func TestATaskFaultWithoutATypeIsUnknown(t *testing.T) {
-	err := wrap("clone vm", "web-1", taskFault{task.Error{LocalizedMethodFault: &types.LocalizedMethodFault{LocalizedMessage: "no luck"}}, "task-7"})
+	nameless := &types.LocalizedMethodFault{LocalizedMessage: "no luck"}
+	err := wrap("clone vm", "web-1", taskFault{task.Error{LocalizedMethodFault: nameless}, "task-7"})
 	if KindOf(err) != Unknown || err.Error() != "clone vm web-1: no luck (task-7)" {
 		t.Errorf("%s: %v", KindOf(err), err)
 	}

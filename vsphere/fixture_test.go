@@ -252,7 +252,8 @@ func TestFixtureNewerVCenter(t *testing.T) {
 		t.Fatalf("%+v, %v", inventory.VMs, err)
 	}
 	vm := inventory.VMs[0]
-	if vm.Connected || vm.Connection != "entangled" || vm.Power != "hibernated" || vm.ToolsRunning || !slices.Equal(vm.IPs, []string{"10.20.0.45"}) {
+	if vm.Connected || vm.Connection != "entangled" || vm.Power != "hibernated" || vm.ToolsRunning ||
+		!slices.Equal(vm.IPs, []string{"10.20.0.45"}) {
 		t.Errorf("%+v", vm)
 	}
 	if !inventory.VMs[1].Owned("web") {
