@@ -56,9 +56,12 @@ func TestCallsPerLaunchedMachine(t *testing.T) {
 	}
 }
 
-// TestTwoHundredMembers measures what watching costs, and how soon it sees.
-func TestTwoHundredMembers(t *testing.T) {
-	const members = 200
+// TestWatchingManyMembers measures what watching costs, and how soon it sees: with 200 members if there is time, else with fewer.
+func TestWatchingManyMembers(t *testing.T) {
+	members, changes := 80, 4
+	if long() {
+		members, changes = 200, 10
+	}
 	p := throughProxy(t, 1, map[string]any{
 		"poolFetch": map[string]any{"refreshInterval": "10s"}, "limits": map[string]any{"creates": 20}, "retention": "10m",
 	})
@@ -66,11 +69,11 @@ func TestTwoHundredMembers(t *testing.T) {
 	p.grow(members)
 	t.Logf("grown to %d in %v", members, time.Since(begun))
 	p.steadyCalls()
-	p.sightings()
+	p.sightings(changes)
 }
 
-// steadyCalls counts the calls of a pool at rest that sweeps every ten seconds, three times as often as by default: so what may be ten calls
-// in a minute may be five in ten seconds, or thirty in a minute.
+// steadyCalls counts the calls of a pool at rest that sweeps every ten seconds, three times as often as by default: so what may be
+// ten calls in a minute may be five in ten seconds, or thirty in a minute.
 func (p *proxied) steadyCalls() {
 	p.t.Helper()
 	window := lasting(15 * time.Second)
@@ -93,17 +96,23 @@ func (p *proxied) steadyCalls() {
 	}
 }
 
-// sightings measures how soon changes from outside show.
-func (p *proxied) sightings() {
+// sightings measures how soon changes from outside show: within two seconds, or, where the simulator itself is slow, as with the race
+// detector, within a look at the events and the few sweeps that prove a machine gone.
+func (p *proxied) sightings(changes int) {
 	p.t.Helper()
+	begun := time.Now()
+	if _, err := p.provider().Sweep(p.t.Context(), nil); err != nil {
+		p.t.Fatal(err)
+	}
+	limit := max(2*time.Second, time.Second+6*time.Since(begun))
 	var off, deleted []time.Duration
-	for _, m := range p.in(Running)[:10] {
+	for _, m := range p.in(Running)[:changes] {
 		vm := p.vm(m)
 		p.done(vm.PowerOff(p.t.Context()))
 		off = append(off, p.until(func(now Machine) bool { return now.State != Running }, m))
 		p.done(vm.Destroy(p.t.Context()))
 	}
-	for _, m := range p.in(Running)[:10] {
+	for _, m := range p.in(Running)[:changes] {
 		vm := p.vm(m)
 		p.done(vm.PowerOff(p.t.Context()))
 		p.done(vm.Destroy(p.t.Context()))
@@ -112,8 +121,8 @@ func (p *proxied) sightings() {
 	for what, took := range map[string][]time.Duration{"power-off": off, "delete": deleted} {
 		slices.Sort(took)
 		p.t.Logf("%s seen after p50 %v, max %v", what, took[len(took)/2].Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
-		if took[len(took)-1] > 2*time.Second {
-			p.t.Errorf("a %s was seen after %v", what, took[len(took)-1])
+		if took[len(took)-1] > limit {
+			p.t.Errorf("a %s was seen after %v, later than %v", what, took[len(took)-1], limit)
 		}
 	}
 }

@@ -193,9 +193,11 @@ func TestParseConfigProblems(t *testing.T) {
 		"two ignitions": {
 			machineTemplate("ignition: {config: '{}', configFile: testdata/config_ignition.json}"), "provisioningTemplate.ignition.config",
 		},
-		"butane":              {machineTemplate("ignition: {config: 'variant: fcos hunter2'}"), "provisioningTemplate.ignition.config"},
-		"ignition file":       {machineTemplate("ignition: {configFile: testdata/absent}"), "provisioningTemplate.ignition.configFile"},
-		"no ignition in it":   {machineTemplate("ignition: {configFile: testdata/config_sample.yaml}"), "provisioningTemplate.ignition.configFile"},
+		"butane":        {machineTemplate("ignition: {config: 'variant: fcos hunter2'}"), "provisioningTemplate.ignition.config"},
+		"ignition file": {machineTemplate("ignition: {configFile: testdata/absent}"), "provisioningTemplate.ignition.configFile"},
+		"no ignition in it": {
+			machineTemplate("ignition: {configFile: testdata/config_sample.yaml}"), "provisioningTemplate.ignition.configFile",
+		},
 		"ignition, cloudInit": {machineTemplate("ignition: {config: '{}'}, cloudInit: {userData: x}"), "provisioningTemplate.ignition"},
 		"instance id":         {machineTemplate("cloudInit: {metaData: {instance-id: x}}"), "provisioningTemplate.cloudInit.metaData"},
 		"host name":           {machineTemplate("cloudInit: {hostname: '{{.Name}}_'}"), "provisioningTemplate.cloudInit"},

@@ -51,7 +51,10 @@ var configKeys = []configKey{
 	{path: "provisioningTemplate.ready", byDefault: vsphere.ReadyIP, rules: []rule{oneOf(vsphere.ReadyIP, vsphere.ReadyPoweredOn)}},
 	{path: "provisioningTemplate.addresses.allow", rules: []rule{cidrs}},
 	{path: "provisioningTemplate.addresses.ignore", rules: []rule{cidrs}},
-	{path: "provisioningTemplate.addresses.prefer", byDefault: vsphere.PreferIPv4, rules: []rule{oneOf(vsphere.PreferIPv4, vsphere.PreferIPv6)}},
+	{
+		path: "provisioningTemplate.addresses.prefer", byDefault: vsphere.PreferIPv4,
+		rules: []rule{oneOf(vsphere.PreferIPv4, vsphere.PreferIPv6)},
+	},
 	{path: "provisioningTemplate.bootTimeout", byDefault: "10m", rules: []rule{positive}},
 	{path: "provisioningTemplate.nameTemplate", byDefault: "{{.Pool}}-{{.Short}}"},
 	{path: "provisioningTemplate.cloudInit.userDataFile", rules: []rule{readableFile}},
@@ -69,17 +72,17 @@ var configKeys = []configKey{
 	{path: "poolFetch.retries.initialBackoffDelay", byDefault: "3s", rules: []rule{positive}},
 	{path: "poolUpdate.updateInterval", byDefault: "1m", rules: []rule{positive}},
 	{path: "retention", byDefault: "10m", rules: []rule{notNegative}},
-	{path: "limits.creates", byDefault: 8, rules: []rule{between(1, 20)}},
+	{path: "limits.creates", byDefault: 8, rules: []rule{upTo(20)}},
 	{path: "limits.powerOps", byDefault: 50, rules: []rule{atLeast(1)}},
 	{path: "limits.deletes", byDefault: 8, rules: []rule{atLeast(1)}},
 	{path: "limits.ceiling", byDefault: 0, rules: []rule{atLeast(0)}},
-	{path: "rails.replacements", byDefault: 10, rules: []rule{between(1, 100)}},
+	{path: "rails.replacements", byDefault: 10, rules: []rule{upTo(100)}},
 	{path: "rails.churn", byDefault: 0, rules: []rule{atLeast(0)}},
-	{path: "rails.freezeShare", byDefault: 20, rules: []rule{between(1, 100)}},
+	{path: "rails.freezeShare", byDefault: 20, rules: []rule{upTo(100)}},
 	{path: "rails.freezeMembers", byDefault: 3, rules: []rule{atLeast(1)}},
 	{path: "rails.freezeWindow", byDefault: "2m", rules: []rule{positive}},
 	{path: "rails.settlingTime", byDefault: "5s", rules: []rule{notNegative}},
-	{path: "rails.shrinkShare", byDefault: 30, rules: []rule{between(1, 100)}},
+	{path: "rails.shrinkShare", byDefault: 30, rules: []rule{upTo(100)}},
 	{path: "rails.retireOrphans", byDefault: false},
 	{path: "rails.orphanAge", byDefault: "1h", rules: []rule{positive}},
 }
@@ -188,12 +191,13 @@ func atLeast(low int) rule {
 	}
 }
 
-func between(low, high int) rule {
+// upTo is from 1 on.
+func upTo(high int) rule {
 	return rule{
-		keywords: map[string]any{"minimum": low, "maximum": high},
+		keywords: map[string]any{"minimum": 1, "maximum": high},
 		check: func(value any) string {
 			n := value.(int)
-			return unless(low <= n && n <= high, fmt.Sprintf("must be %d to %d", low, high))
+			return unless(1 <= n && n <= high, fmt.Sprintf("must be 1 to %d", high))
 		},
 	}
 }

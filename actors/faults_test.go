@@ -106,8 +106,8 @@ func (p faulty) Clone(ctx context.Context, o vsphere.CloneOrder) (vsphere.Task, 
 
 func (p faulty) Await(ctx context.Context, task vsphere.Task) (vsphere.Cloned, error) {
 	if err := p.script.meet("await"); err != nil {
-		p.world.mu.Lock()
-		defer p.world.mu.Unlock()
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if vsphere.KindOf(err) != vsphere.Unreachable { // the task's own end
 			p.world.tasks[task].err = err
 		}

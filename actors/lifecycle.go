@@ -85,7 +85,7 @@ var phases = map[phase]phaseInfo{
 	starting:   {state: Pending, holds: powerOps, does: doPowerOn, resumes: cloned, about: "powering on"},
 	booting:    {state: Pending, about: "on, waiting to get ready"},
 	running:    {state: Running, about: "ready"},
-	cancelled:  {state: Terminating, holds: creates, does: doLookUp, about: "terminated before its clone ended; waiting for the result to destroy it"},
+	cancelled:  {state: Terminating, holds: creates, does: doLookUp, about: "terminated while being cloned; the result is to be destroyed"},
 	retiring:   {state: Terminating, waits: powerOps, about: "waiting for its turn to stop"},
 	stopping:   {state: Terminating, holds: powerOps, does: doShutdown, resumes: retiring, about: "asking the guest to shut down"},
 	draining:   {state: Terminating, holds: powerOps, resumes: retiring, about: "guest shuts down"},

@@ -157,15 +157,7 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 		return false
 	}
 	m.rec = m.rec.enter(to, o, time.Now())
-	if o.vm != nil {
-		m.rec = m.rec.withVM(*o.vm)
-	}
-	if to == requested {
-		m.rename()
-	}
-	if to == cloning && m.provider != nil {
-		m.rec.Source = m.provider.Site().Source
-	}
+	m.fill(o)
 	m.logTransition(from, o)
 	m.since = time.Now()
 	if m.busy && operationOf[phases[from].does].abandonable {
@@ -175,14 +167,21 @@ func (m *machineActor) happen(ctx actor.Context, o outcome) bool {
 	m.enterPhase(ctx)
 	m.retryLater(ctx, from)
 	m.save(ctx)
-	verdict := verdictOf(transition{from, o.on, to}, o, m.last())
-	verdict.cloned, verdict.queued = o.on == cloneDone, o.queued
-	if vsphere.KindOf(o.err) == vsphere.Forbidden {
-		verdict.denied = o.err.Error()
-	}
-	verdict.pressed = o.err != nil && phases[from].state.Allocated() && crowded(vsphere.KindOf(o.err))
-	m.publish(ctx, verdict)
+	m.publish(ctx, verdictOf(transition{from, o.on, to}, o, m.last()))
 	return true
+}
+
+// fill completes the record of a phase that was just entered.
+func (m *machineActor) fill(o outcome) {
+	if o.vm != nil {
+		m.rec = m.rec.withVM(*o.vm)
+	}
+	switch {
+	case m.rec.Phase == requested:
+		m.rename()
+	case m.rec.Phase == cloning && m.provider != nil:
+		m.rec.Source = m.provider.Site().Source
+	}
 }
 
 func (m *machineActor) rename() {

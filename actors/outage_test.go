@@ -169,7 +169,7 @@ func TestReadsFailOnceTheViewIsTooOld(t *testing.T) {
 	})
 }
 
-// TestSlowSweepsDoNotMakeTheViewTooOld: the pause after a sweep, and the sweep after the pause, are over before a view is too old to act on.
+// TestSlowSweepsDoNotMakeTheViewTooOld: the pause after a sweep, and the sweep after it, are over before a view is too old to act on.
 func TestSlowSweepsDoNotMakeTheViewTooOld(t *testing.T) {
 	for _, refresh := range []time.Duration{time.Second, 30 * time.Second, 2 * time.Minute} {
 		fetch := PoolFetch{RefreshInterval: vsphere.Duration(refresh), ReachabilityTimeout: vsphere.Duration(time.Hour)}

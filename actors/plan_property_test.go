@@ -53,7 +53,7 @@ func TestPlanProperties(t *testing.T) {
 			}
 			seen[d.machine] = true
 			switch d.kind {
-			case request:
+			case request, replace:
 				requests++
 			case grant:
 				used[phases[m.rec.Phase].waits]++

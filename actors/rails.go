@@ -99,7 +99,8 @@ func budgetRail(in planInput, name string, b budget, limit, configured int) Rail
 		return r
 	}
 	r.Holding = true
-	r.Reason = fmt.Sprintf("%s for their turn: %d operations are under way, which is the limit", number(waiting, "machine waits", "machines wait"), r.Value)
+	r.Reason = fmt.Sprintf("%s for a turn: %d operations are under way, which is the limit",
+		number(waiting, "machine waits", "machines wait"), r.Value)
 	if limit < configured {
 		r.Reason += fmt.Sprintf(", lowered from %d because vCenter lets clones wait or refuses them", configured)
 	}

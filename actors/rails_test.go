@@ -221,7 +221,7 @@ func TestRailsSayWhatTheyHold(t *testing.T) {
 		churn: churn{Used: 50, At: time.Unix(1e9, 0)},
 	}
 	wants := map[string]string{
-		"creates":      "5 machines wait for their turn: 4 operations are under way, which is the limit, lowered from 8",
+		"creates":      "5 machines wait for a turn: 4 operations are under way, which is the limit, lowered from 8",
 		"replacements": "5 machines have to be replaced, and 3 are being replaced already",
 		"churn":        "50 replacements have been begun within an hour",
 		"freeze":       "3 of 6 machines are unreachable or have failed within 2m0s",

@@ -34,7 +34,7 @@ type denial struct {
 	until   time.Time
 }
 
-// examine has vCenter checked for everything that the pool needs: after connecting, after a missing privilege, and while something is wrong.
+// examine has vCenter checked for all that the pool needs: after connecting, after a missing privilege, and while something is wrong.
 func (s *supervisor) examine(ctx actor.Context) {
 	if s.provider == nil || s.checkup.running {
 		return
@@ -72,7 +72,7 @@ func (s *supervisor) examined(ctx actor.Context, f examined) {
 	known := s.checkup.findings
 	s.checkup.findings = slices.DeleteFunc(f.findings, func(f vsphere.Finding) bool { return f.Severity == vsphere.Fine })
 	for _, finding := range s.checkup.findings {
-		if !slices.Contains(known, finding) {
+		if !slices.ContainsFunc(known, func(k vsphere.Finding) bool { return k.Check == finding.Check && k.Object == finding.Object }) {
 			s.Log.Warn("vCenter does not fit the pool", "pool", s.config.Name, "op", finding.Check, "reason", finding.Sentence())
 		}
 	}
@@ -92,17 +92,17 @@ func (s *supervisor) diagnoses() []string {
 	return out
 }
 
-// consult notes what a machine's change says about the account's privileges.
-func (s *supervisor) consult(ctx actor.Context, rec record, o launchOutcome) {
-	met := &s.checkup.making
-	if !rec.allocated() {
-		met = &s.checkup.ending
+// consult notes what a machine's change says about the account's privileges, for making machines or for ending them.
+func (s *supervisor) consult(ctx actor.Context, making bool, f machineChanged) {
+	met := &s.checkup.ending
+	if making {
+		met = &s.checkup.making
 	}
 	switch {
-	case o.denied != "":
-		*met = denial{o.denied, time.Now().Add(deniedTime)}
+	case f.outcome.denied != "":
+		*met = denial{f.outcome.denied, time.Now().Add(deniedTime)}
 		s.examineAgain(ctx, refusedPause)
-	case o.verdict == launchSucceeded || rec.Phase == terminated:
+	case f.outcome.verdict == launchSucceeded || f.rec.Phase == terminated:
 		*met = denial{}
 	}
 }

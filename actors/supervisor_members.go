@@ -95,16 +95,14 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 	if seat == nil || seat.gen != f.gen {
 		return
 	}
-	s.noteLoss(ctx, seat.rec, f, seat.leaving)
-	if f.rec.Phase == released && seat.rec.Phase != released {
-		s.held.refused++
-	}
+	before := seat.rec
+	s.noteLoss(ctx, before, f, seat.leaving)
 	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
 	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
-	s.events.change(seat.rec, f.rec, f.outcome)
+	s.events.change(before, f.rec, f.outcome)
 	seat.rec, seat.notBefore = f.rec, f.notBefore
 	s.judge(ctx, f.outcome)
-	s.consult(ctx, f.rec, f.outcome)
+	s.consult(ctx, before.allocated(), f)
 	if f.rec.Phase == forgotten {
 		delete(s.seats, f.rec.ID)
 		seat.abandon(ctx)

@@ -17,23 +17,33 @@ func (s *supervisor) countStrangers(view panorama) {
 	if !s.pool.Rebuilt {
 		return // they are about to become members
 	}
-	members := map[vsphere.Ref]bool{}
+	members := map[vsphere.Ref]bool{s.provider.Site().Source: true}
 	for _, seat := range s.seats {
 		members[seat.rec.Ref] = seat.rec.live()
 	}
 	var astray []stray
 	for ref, vm := range view.byRef {
-		switch {
-		case members[ref] || (s.provider != nil && ref == s.provider.Site().Source):
-		case !vm.Owned(s.config.Name):
+		if members[ref] {
+			continue
+		}
+		if !vm.Owned(s.config.Name) {
 			s.sight.foreign++
-		default:
-			if seat := s.seats[vm.Mark.Machine]; seat == nil || !unsettled(seat.rec.Phase) {
-				astray = append(astray, stray{vm: vm, since: view.at, twin: seat != nil && seat.rec.live()})
-			}
+			continue
+		}
+		if o, known := s.strayOf(vm, view.at); known {
+			astray = append(astray, o)
 		}
 	}
 	s.sight.strays = nextStrays(s.sight.strays, astray)
+}
+
+// strayOf is a VM of ours that is no member's; of a machine whose clone runs that is not known yet.
+func (s *supervisor) strayOf(vm vsphere.VM, at time.Time) (stray, bool) {
+	seat := s.seats[vm.Mark.Machine]
+	if seat != nil && unsettled(seat.rec.Phase) {
+		return stray{}, false
+	}
+	return stray{vm: vm, since: at, twin: seat != nil && seat.rec.live()}, true
 }
 
 // established are the orphans that are worth telling of, oldest first.

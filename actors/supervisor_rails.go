@@ -35,6 +35,14 @@ func (s *supervisor) frozen() string {
 		return "the pool is stopped"
 	case s.rival != vsphere.Writer{}:
 		return s.rivalry()
+	default:
+		return s.blind()
+	}
+}
+
+// blind says why nothing may be concluded from what is known of vSphere; empty: the view is good.
+func (s *supervisor) blind() string {
+	switch {
 	case s.sight.outage != "":
 		return "vSphere cannot be read: " + s.sight.outage
 	case s.provider == nil || s.sight.observed.IsZero():
@@ -49,9 +57,11 @@ func (s *supervisor) frozen() string {
 	return ""
 }
 
-// staleAfter is the age at which a view is too old to act on, though not too old to show.
+// staleAfter is the age at which a view is too old to act on, though not too old to show: twice the time between two sweeps, which the
+// observer stretches for large pools.
 func (s *supervisor) staleAfter() time.Duration {
-	return 2*s.config.PoolFetch.RefreshInterval.Std() + sweepTimeout
+	fetch := s.config.PoolFetch
+	return max(2*fetch.RefreshInterval.Std(), fetch.ReachabilityTimeout.Std()/2) + sweepTimeout
 }
 
 // heldBack are the reasons why the pool does less than it would: all, or those that a freeze is made of.
@@ -174,6 +184,9 @@ func (st thawStep) finish(s *supervisor, ctx actor.Context, err error) {
 
 // noteLoss keeps account of a machine that the pool lost without having been asked to let it go.
 func (s *supervisor) noteLoss(ctx actor.Context, before record, after machineChanged, ordered bool) {
+	if after.rec.Phase == released && before.Phase != released {
+		s.held.refused++
+	}
 	if !lossOf(before, after.rec, ordered) {
 		return
 	}
@@ -202,18 +215,7 @@ const beyondDoubt = 2
 // doubtful says whether a view lacks so many members that it is not to be believed yet. It asks for another one that looks the missing
 // ones up by their references.
 func (s *supervisor) doubtful(ctx actor.Context, view panorama) bool {
-	var expected int
-	var missing []*seat
-	for _, seat := range s.seats {
-		if seat.rec.Ref == "" || !seat.rec.allocated() || unsettled(seat.rec.Phase) {
-			continue // it need not be there, or is on its way out
-		}
-		expected++
-		vm, there := view.find(seat.rec)
-		if !there || vm.Connected && !seat.rec.owns(vm, s.config.Name) {
-			missing = append(missing, seat)
-		}
-	}
+	expected, missing := s.missing(view)
 	s.held.lacking = 0
 	if !s.config.Rails.shrunk(expected-len(missing), expected) {
 		s.held.doubted = 0
@@ -232,6 +234,21 @@ func (s *supervisor) doubtful(ctx actor.Context, view panorama) bool {
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})
 	return true
+}
+
+// missing are the members that the view lacks, of those that it should have.
+func (s *supervisor) missing(view panorama) (expected int, missing []*seat) {
+	for _, seat := range s.seats {
+		if seat.rec.Ref == "" || !seat.rec.allocated() || unsettled(seat.rec.Phase) {
+			continue // it need not be there, or is on its way out
+		}
+		expected++
+		vm, there := view.find(seat.rec)
+		if !there || vm.Connected && !seat.rec.owns(vm, s.config.Name) {
+			missing = append(missing, seat)
+		}
+	}
+	return expected, missing
 }
 
 // failuresEnd is when each failure stops counting.

@@ -75,11 +75,22 @@ func (s *supervisor) sign(ctx actor.Context, view panorama) {
 	if !s.pool.Rebuilt || s.frozen() != "" {
 		return
 	}
-	var first *seat
-	for id, vm := range view.own {
+	for _, vm := range view.own {
 		if vm.Mark.Writer == s.pool.Writer {
 			return
 		}
+	}
+	if seat := s.signatory(view); seat != nil {
+		c := call{kind: signCall, until: time.Now().Add(callTime)}
+		seat.open = append(seat.open, c)
+		ctx.Send(seat.pid, perform{c})
+	}
+}
+
+// signatory is a member whose VM can be signed now; nil if there is none.
+func (s *supervisor) signatory(view panorama) *seat {
+	var first *seat
+	for id := range view.own {
 		seat := s.seats[id]
 		if seat == nil || seat.pid == nil || seat.rec.Phase != running || len(seat.open) > 0 {
 			continue
@@ -88,11 +99,7 @@ func (s *supervisor) sign(ctx actor.Context, view panorama) {
 			first = seat
 		}
 	}
-	if first != nil {
-		c := call{kind: signCall, until: time.Now().Add(callTime)}
-		first.open = append(first.open, c)
-		ctx.Send(first.pid, perform{c})
-	}
+	return first
 }
 
 func (s *supervisor) writerRail() Rail {

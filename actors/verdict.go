@@ -12,9 +12,21 @@ type failure struct {
 	message string
 }
 
-// verdictOf says what a machine's transition tells about the provisioning template: a launch that worked, one that vSphere refused or
-// put off, or a machine that was made and never got ready. An outcome without words of its own goes by the machine's last failure.
+// verdictOf says what a machine's transition tells about the pool's surroundings: the template, vCenter's load, the account's privileges.
 func verdictOf(t transition, o outcome, last failure) launchOutcome {
+	v := templateVerdict(t, o, last)
+	v.cloned, v.queued = t.on == cloneDone, o.queued
+	kind := vsphere.KindOf(o.err)
+	v.pressed = o.err != nil && phases[t.from].state.Allocated() && crowded(kind)
+	if kind == vsphere.Forbidden {
+		v.denied = o.err.Error()
+	}
+	return v
+}
+
+// templateVerdict tells of the provisioning template: a launch that worked, one that vSphere refused or put off, or a machine that was
+// made and never got ready. An outcome without words of its own goes by the machine's last failure.
+func templateVerdict(t transition, o outcome, last failure) launchOutcome {
 	last.message = cmp.Or(o.reason, last.message)
 	if o.err != nil {
 		last = failure{vsphere.KindOf(o.err), o.err.Error()}

@@ -55,8 +55,11 @@ func TestEmptyAnswersAreNoAnswers(t *testing.T) {
 		"another VM":       {func(res soap.HasFault) error { page(res, "", vmContent("vm-2")); return nil }, Unreachable},
 		"another VM gone":  {func(soap.HasFault) error { return soapFault(*elsewhere) }, Unreachable},
 		"its host is gone": {func(res soap.HasFault) error { page(res, "", lacking("vm-1", "name", elsewhere)); return nil }, Unreachable},
-		"hidden":           {func(res soap.HasFault) error { page(res, "", lacking("vm-1", "name", &types.NoPermission{})); return nil }, Forbidden},
-		"gone by fault":    {func(soap.HasFault) error { return soapFault(types.ManagedObjectNotFound{Obj: ref}) }, NotFound},
+		"hidden": {func(res soap.HasFault) error {
+			page(res, "", lacking("vm-1", "name", &types.NoPermission{}))
+			return nil
+		}, Forbidden},
+		"gone by fault": {func(soap.HasFault) error { return soapFault(types.ManagedObjectNotFound{Obj: ref}) }, NotFound},
 		"gone by missing set": {func(res soap.HasFault) error {
 			page(res, "", lacking("vm-1", "name", &types.ManagedObjectNotFound{Obj: ref}))
 			return nil

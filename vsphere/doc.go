@@ -60,8 +60,8 @@
 //   - guest.net's deviceConfigId is the key of the VM's own card, and negative for what is none (vm-operator, update_status.go); its
 //     macAddress is the card's for addresses that count (cluster-api-provider-vsphere, pkg/util/machines.go). guest.ipAddress may come
 //     before guest.net, or alone (cloud-provider-vsphere #390), and may be a container's.
-//   - cloud-init writes guestinfo.local-ipv4 and -ipv6 at each boot (DataSourceVMware.py). A clone may inherit the template's, so they count
-//     only while Tools run and no card shows an address.
+//   - cloud-init writes guestinfo.local-ipv4 and -ipv6 at each boot (DataSourceVMware.py). A clone may inherit the template's, so
+//     they count only while Tools run and no card shows an address.
 //   - config.changeVersion changes whenever a network card is added, removed or changed (API reference).
 //   - ManagedObjectNotFound names the object that is missing, in a fault as in a missingSet. One listing by folder may fail of a VM that is
 //     being destroyed; the next does not.
@@ -77,8 +77,8 @@
 //   - NotAuthenticated for a session that vCenter knows is a missing privilege (govmomi #224: the type extends NoPermission).
 //   - about.instanceUuid stays the same through upgrades and restores of one vCenter, and about.apiVersion is a version that it accepts
 //     in a SOAPAction, as vimServiceVersions.xml lists it.
-//   - FetchUserPrivilegeOnEntities needs System.View, counts the privileges of the user's groups, and answers for every entity, with an empty
-//     list for one without a permission. openshift's vsphere-problem-detector (pkg/check/permissions.go) passes the user as configured,
+//   - FetchUserPrivilegeOnEntities needs System.View, counts the privileges of the user's groups, and answers for every entity, with an
+//     empty list for one without a permission. openshift's vsphere-problem-detector (pkg/check/permissions.go) passes the user as configured,
 //     we the userName of SessionManager.currentSession; if that form is not recognized, and the answer empty throughout, the session is
 //     asked by its key. Which privileges a call takes: API reference, and "Required Privileges for Common Tasks" for AddNewDisk and for
 //     PowerOn on the datacenter.

@@ -88,7 +88,9 @@ func TestDoctorReports(t *testing.T) {
 	bad := newPatient(t, simulator.Options{}, func(_ *vsphere.Connection, template *vsphere.Template) { template.Template = "/DC0/vm/none" })
 	stranger := newPatient(t, simulator.Options{}, func(c *vsphere.Connection, _ *vsphere.Template) { c.Password = "wrong" })
 	nobody := newPatient(t, simulator.Options{}, func(c *vsphere.Connection, _ *vsphere.Template) { c.URL = "https://127.0.0.1:1/sdk" })
-	host := newPatient(t, simulator.Options{}, func(c *vsphere.Connection, _ *vsphere.Template) { c.URL, c.InsecureSkipVerify = bareHost(t), true })
+	host := newPatient(t, simulator.Options{}, func(c *vsphere.Connection, _ *vsphere.Template) {
+		c.URL, c.InsecureSkipVerify = bareHost(t), true
+	})
 	for name, row := range map[string]struct {
 		args           []string
 		code           int
