@@ -76,7 +76,7 @@ func TestWatchingManyMembers(t *testing.T) {
 // ten calls in a minute may be five in ten seconds, or thirty in a minute.
 func (p *proxied) steadyCalls() {
 	p.t.Helper()
-	window := lasting(21 * time.Second) // slow sweeps are made half as often
+	window := lasting(21 * time.Second)                 // slow sweeps are made half as often
 	p.holds(3*time.Second, func() bool { return true }) // what the growth has left to read
 	p.proxy.Reset()
 	p.holds(window, func() bool { return true })
