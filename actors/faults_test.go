@@ -197,8 +197,8 @@ func TestClonesThatFail(t *testing.T) {
 		same  bool
 		pause time.Duration
 	}{
-		{"cluster full", vsphere.Capacity, 3, false, 5 * time.Minute},
-		{"licences used up", vsphere.Licence, 2, false, 5 * time.Minute},
+		{"cluster full", vsphere.Capacity, 3, false, 30 * time.Second},
+		{"licences used up", vsphere.Licence, 2, false, 30 * time.Second},
 		{"datastore full", vsphere.Storage, 2, false, 15 * time.Second},
 		{"storage out of reach", vsphere.Inaccessible, 5, true, time.Minute},
 		{"host down", vsphere.HostDown, 3, true, time.Minute},
@@ -303,12 +303,14 @@ func TestCapacityIsProbedMoreAndMoreRarelyByOneMachine(t *testing.T) {
 		r.resize(8)
 		r.after(3 * time.Hour)
 		gaps := s.gaps("clone")
-		for i, want := range []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 30 * time.Minute, 30 * time.Minute} {
-			if i >= len(gaps) || !within(gaps[i], want) {
+		want := 30 * time.Second
+		for i := range 8 {
+			if want = min(want, 30*time.Minute); i >= len(gaps) || !within(gaps[i], want) {
 				t.Fatalf("pauses are %v", gaps)
 			}
+			want *= 2
 		}
-		if n := len(gaps); n > 8 {
+		if n := len(gaps); n > 13 {
 			t.Errorf("%d probes in three hours", n)
 		}
 	})
@@ -323,14 +325,14 @@ func TestPowerOnsThatFail(t *testing.T) {
 		kept        bool
 		least, most time.Duration
 	}{
-		{"cluster full for a while", vsphere.Capacity, 3, true, 25 * time.Minute, 37 * time.Minute},
-		{"cluster full for long", vsphere.Capacity, 5, false, 45 * time.Minute, 100 * time.Minute},
+		{"cluster full for a while", vsphere.Capacity, 3, true, 2 * time.Minute, 5 * time.Minute},
+		{"cluster full for long", vsphere.Capacity, 8, false, 45 * time.Minute, 100 * time.Minute},
 		{"datastore full", vsphere.Storage, 3, false, 30 * time.Second, 3 * time.Minute},
 		{"storage out of reach", vsphere.Inaccessible, 30, true, time.Hour, 3 * time.Hour},
 		{"host down for a while", vsphere.HostDown, 5, true, 7 * time.Minute, 13 * time.Minute},
 		{"host down for long", vsphere.HostDown, 7, false, 10 * time.Minute, 18 * time.Minute},
 		{"privilege missing", vsphere.Forbidden, 30, true, time.Hour, 3 * time.Hour},
-		{"licences used up", vsphere.Licence, 5, true, 45 * time.Minute, 2 * time.Hour},
+		{"licences used up", vsphere.Licence, 5, true, 10 * time.Minute, 20 * time.Minute},
 		{"outage", vsphere.Unreachable, 30, true, 10 * time.Minute, 3 * time.Hour},
 		{"backup", vsphere.Locked, 14, true, 7 * time.Minute, 15 * time.Minute},
 		{"backup that never ends", vsphere.Locked, 15, false, 7 * time.Minute, 17 * time.Minute},
@@ -361,7 +363,7 @@ func TestPowerOnsThatFail(t *testing.T) {
 
 // A machine that is kept waiting blocks the pool with one sentence, and no others are made to share its fate.
 func TestAMachineWithoutRoomBlocksThePool(t *testing.T) {
-	inTrouble(t, func(s *troubles) { s.script("powerOn", vsphere.Capacity, 3) }, func(t *testing.T, r *rig, s *troubles) {
+	inTrouble(t, func(s *troubles) { s.script("powerOn", vsphere.Capacity, 6) }, func(t *testing.T, r *rig, s *troubles) {
 		r.after(time.Minute)
 		r.resize(5)
 		r.after(10 * time.Minute)

@@ -10,7 +10,7 @@ import (
 
 // observe takes in what vSphere shows of the machine.
 func (m *machineActor) observe(ctx actor.Context, o observed) {
-	if m.calls.occupied() || o.at.Before(m.since) {
+	if m.calls.occupied() || !o.at.After(m.since) {
 		return
 	}
 	if o.vm.Connected && m.rec.owns(o.vm, m.settings.Pool) {
@@ -66,7 +66,7 @@ func (m *machineActor) takeOver(ctx actor.Context, o observed) {
 }
 
 func (m *machineActor) observeGone(ctx actor.Context, a gone) {
-	if !m.calls.occupied() && !a.at.Before(m.since) {
+	if !m.calls.occupied() && a.at.After(m.since) {
 		m.happen(ctx, outcome{on: seenGone, reason: m.reasonFor(seenGone)})
 	}
 }

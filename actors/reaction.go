@@ -27,7 +27,9 @@ type pauses struct{ first, most time.Duration }
 var (
 	blip     = pauses{3 * time.Second, 5 * time.Minute}
 	mending  = pauses{15 * time.Second, 5 * time.Minute} // a person has to mend it, and should see soon that he has
-	shortage = pauses{5 * time.Minute, 30 * time.Minute} // kubernetes' cluster-autoscaler backs off so too
+	// What is short for a moment is there soon, what is short for long is not waited for often: kubernetes' cluster-autoscaler ends at
+	// half an hour too.
+	shortage = pauses{30 * time.Second, 30 * time.Minute}
 	moments  = pauses{time.Second, time.Minute}
 	locks    = pauses{5 * time.Second, time.Minute}
 	minutes  = pauses{time.Minute, 5 * time.Minute}
@@ -62,7 +64,7 @@ var reactions = [...]reaction{
 	vsphere.NotOurs:    {opRefused, blip, 1, blip},
 
 	// The platform lacks something. Powered-off machines wait for room about an hour, and some minutes for their host's return or HA.
-	vsphere.Capacity:     {opRefused, shortage, 5, shortage},
+	vsphere.Capacity:     {opRefused, shortage, 8, shortage},
 	vsphere.Storage:      {opRefused, mending, 3, mending}, // another machine may find another datastore
 	vsphere.Inaccessible: {clonePostponed, minutes, 0, minutes},
 	vsphere.HostDown:     {clonePostponed, pauses{time.Minute, 3 * time.Minute}, 7, minutes},

@@ -121,12 +121,23 @@ func (s *supervisor) judge(ctx actor.Context, o launchOutcome) {
 	}
 	switch o.verdict {
 	case launchSucceeded:
+		s.retryAll()
 		s.breaker = s.breaker.succeeded()
 	case launchFailed:
 		s.breaker = s.breaker.failed(now, o.cause, o.message, s.Jitter())
 	case bootFailed:
 		s.breaker = s.breaker.bootFailed(now, o.message, s.Jitter())
 	case noVerdict:
+	}
+}
+
+// retryAll lets all that wait for room, or for somebody to mend what is wrong, try again as soon as one of them has got through.
+func (s *supervisor) retryAll() {
+	if !s.breaker.open() {
+		return
+	}
+	for _, seat := range s.seats {
+		seat.notBefore = time.Time{}
 	}
 }
 
