@@ -139,7 +139,10 @@ func (p faulty) Destroy(ctx context.Context, o vsphere.Ownership) error {
 
 func (p faulty) Read(ctx context.Context, refs []vsphere.Ref) (found []vsphere.VM, absent []vsphere.Ref, err error) {
 	found, absent, err = p.fusedProvider.Read(ctx, refs)
-	young := func(vm vsphere.VM) bool { return time.Since(vm.CreateDate) < p.script.halfMade }
+	p.script.mu.Lock()
+	hidden := p.script.halfMade
+	p.script.mu.Unlock()
+	young := func(vm vsphere.VM) bool { return time.Since(vm.CreateDate) < hidden }
 	for _, vm := range found {
 		if young(vm) {
 			absent = append(absent, vm.Ref)
