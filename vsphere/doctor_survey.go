@@ -149,14 +149,12 @@ func (e *examination) on(s Scope) []target {
 
 // climb finds what is above the pool's folder.
 func (e *examination) climb(ctx context.Context) error {
-	above, err := mo.Ancestors(ctx, e.c.vim, e.c.vim.ServiceContent.PropertyCollector, e.c.place.folder)
-	for i, a := range above {
-		if a.Self.Type == "Datacenter" {
-			e.involve(OnDatacenter, a.Self, "/"+a.Name)
-		}
-		if i == len(above)-2 {
-			e.involve(OnParent, a.Self, path.Dir(e.template.Folder))
-		}
+	above, err := e.c.ancestors(ctx, e.c.place.folder)
+	if len(above) > 1 {
+		e.involve(OnParent, above[1].ref, path.Dir(e.template.Folder))
+	}
+	if datacenter := datacenterAmong(above); datacenter.ref.Value != "" {
+		e.involve(OnDatacenter, datacenter.ref, "/"+datacenter.name)
 	}
 	return err
 }

@@ -1,45 +1,22 @@
 package vsphere
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
 
-	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
 // plainSpell is how long VMs are powered on one by one after vCenter has refused to do it together for a reason that stays.
 const plainSpell = 10 * time.Minute
 
-var errNoDatacenter = &Error{
-	Op: "look up", Object: "datacenter of the pool's folder", Kind: Forbidden, Err: errors.New("it is not shown"),
-	Hint: "let the account see the folders above the pool's",
-}
-
 // manner is how VMs are powered on here.
 type manner struct {
 	mu sync.Mutex
-	// datacenter is that of the pool's folder, once known.
-	datacenter types.ManagedObjectReference
 	// plain is until when the call for several VMs is not tried, and reason why.
 	plain  time.Time
 	reason string
-}
-
-// datacenterOf is the datacenter above an object.
-func (c *Client) datacenterOf(ctx context.Context, ref types.ManagedObjectReference) (types.ManagedObjectReference, error) {
-	ancestors, err := mo.Ancestors(ctx, c.vim, c.vim.ServiceContent.PropertyCollector, ref)
-	for _, a := range ancestors {
-		if a.Self.Type == "Datacenter" {
-			return a.Self, nil
-		}
-	}
-	if err == nil {
-		err = errNoDatacenter
-	}
-	return types.ManagedObjectReference{}, err
 }
 
 // isPlain says whether VMs are powered on one by one for now.
@@ -57,17 +34,6 @@ func (m *manner) note() string {
 		return ""
 	}
 	return "machines are powered on one by one, because vCenter refuses PowerOnMultiVM_Task: " + m.reason
-}
-
-// home is the datacenter, looked up once.
-func (m *manner) home(look func() (types.ManagedObjectReference, error)) (types.ManagedObjectReference, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var err error
-	if m.datacenter.Value == "" {
-		m.datacenter, err = look()
-	}
-	return m.datacenter, err
 }
 
 // refused says whether err is vCenter's refusal to begin anything. One that is about the method itself will not be another soon.

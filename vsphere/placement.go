@@ -17,6 +17,8 @@ type placement struct {
 	template Template
 	source   types.ManagedObjectReference
 	folder   types.ManagedObjectReference
+	// datacenter is the folder's; zero if it is hidden.
+	datacenter types.ManagedObjectReference
 	pool     types.ManagedObjectReference
 	// datastores to choose from, or the cluster that recommends one.
 	datastores []types.ManagedObjectReference
@@ -67,9 +69,12 @@ func (c *Client) resolve(ctx context.Context, t Template) error {
 	if c.place.folder, err = c.folder(ctx, t.Folder); err != nil {
 		return err
 	}
-	if c.site.Region, err = c.datacenter(ctx, c.place.folder); err != nil {
-		return err
+	above, err := c.ancestors(ctx, c.place.folder)
+	if err != nil {
+		return wrap("find datacenter", t.Folder, err)
 	}
+	datacenter := datacenterAmong(above)
+	c.place.datacenter, c.site.Region = datacenter.ref, datacenter.name
 	err = c.resolveMaking(ctx, t)
 	if KindOf(err) == Unreachable {
 		return err
@@ -84,7 +89,7 @@ func (c *Client) resolveMaking(ctx context.Context, t Template) error {
 	if err != nil {
 		return err
 	}
-	p.folder = c.place.folder
+	p.folder, p.datacenter = c.place.folder, c.place.datacenter
 	source, err := c.source(ctx, &p)
 	if err != nil {
 		return err

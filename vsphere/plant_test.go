@@ -54,7 +54,7 @@ func newPlant(t *testing.T, n int) (*plant, *Client) {
 		}
 	}
 	c := assemble(t.Context(), "web", scripted(p), nil)
-	c.place.folder, c.manner.datacenter = poolFolder, datacenter
+	c.place.folder, c.place.datacenter = poolFolder, datacenter
 	t.Cleanup(func() {
 		c.session.end()
 		c.starts.close()

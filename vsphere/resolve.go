@@ -143,17 +143,6 @@ func (c *Client) holdsMachines(ctx context.Context, ref types.ManagedObjectRefer
 	return nil
 }
 
-// datacenter is the name of the datacenter above an object.
-func (c *Client) datacenter(ctx context.Context, ref types.ManagedObjectReference) (string, error) {
-	ancestors, err := mo.Ancestors(ctx, c.vim, c.vim.ServiceContent.PropertyCollector, ref)
-	for _, a := range ancestors {
-		if a.Self.Type == "Datacenter" {
-			return a.Name, nil
-		}
-	}
-	return "", wrap("find datacenter", ref.Value, err)
-}
-
 // properties loads properties of one object into a value of its govmomi type.
 func (c *Client) properties(ctx context.Context, ref types.ManagedObjectReference, dst any, names ...string) error {
 	o, err := c.only(ctx, ref, names)

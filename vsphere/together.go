@@ -114,12 +114,11 @@ func (c *Client) powerOnTogether(ctx context.Context, fit []*powerOn) (map[Ref]r
 // powerOnTask makes the call and waits for its task, which ends when everything is begun. DRS places the VMs even where it is set to
 // ask an administrator first.
 func (c *Client) powerOnTask(ctx context.Context, refs []Ref) (types.TaskInfo, error) {
-	datacenter, err := c.manner.home(func() (types.ManagedObjectReference, error) { return c.datacenterOf(ctx, c.place.folder) })
-	if err != nil {
-		return types.TaskInfo{}, err
+	if c.place.datacenter.Value == "" {
+		return types.TaskInfo{}, errNoDatacenter
 	}
 	res, err := methods.PowerOnMultiVM_Task(ctx, c.vim, &types.PowerOnMultiVM_Task{
-		This: datacenter, Vm: vmRefs(refs),
+		This: c.place.datacenter, Vm: vmRefs(refs),
 		Option: []types.BaseOptionValue{&types.OptionValue{
 			Key: string(types.ClusterPowerOnVmOptionOverrideAutomationLevel), Value: string(types.DrsBehaviorFullyAutomated),
 		}},
