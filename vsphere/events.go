@@ -168,10 +168,15 @@ func (f *feed) learn(e types.BaseEvent, at *cursor) Ref {
 
 // reset puts the cursor at the newest events, once what is there was read. A reader that falls more than the collector's page behind
 // is silently stuck for ever (seen on vcsim, likely on vCenter); this revives it at each sweep, at the price of repeats. Failure only
-// costs latency.
+// costs latency, and so that it never costs a sweep, it waits neither for a reading under way nor long for its own: vCenter's events may
+// hang in its database while all else answers.
 func (f *feed) reset(ctx context.Context) {
-	at, err := f.take(ctx)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, tidyTimeout)
+	defer cancel()
+	var at *cursor
+	select {
+	case at = <-f.turn:
+	default:
 		return
 	}
 	defer f.put(at)

@@ -245,3 +245,25 @@ func TestOutcomesAreBounded(t *testing.T) {
 		t.Errorf("%d known, %d in order", len(o.known), len(o.order))
 	}
 }
+
+// TestHangingEventsHoldUpNoSweep is a vCenter whose events do not answer: a sweep goes on after a while, and at once if somebody waits for
+// them already.
+func TestHangingEventsHoldUpNoSweep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, f := newHistory()
+		_, _ = f.read(t.Context())
+		f.vim.RoundTripper = hanging(func() {})
+		begun := time.Now()
+		f.reset(t.Context())
+		if took := time.Since(begun); took != tidyTimeout {
+			t.Errorf("a reset took %v", took)
+		}
+		go func() { _, _ = f.read(t.Context()) }()
+		synctest.Wait()
+		begun = time.Now()
+		f.reset(t.Context())
+		if took := time.Since(begun); took != 0 || h.resets != 0 {
+			t.Errorf("a reset took %v behind a reading", took)
+		}
+	})
+}
