@@ -86,7 +86,7 @@ func notMember(id vsphere.MachineID) error {
 
 // change is what the call's vSphere step writes.
 func (c call) change(r record, s settings) vsphere.Change {
-	mark := vsphere.Mark{Pool: s.Pool, Machine: r.ID, UUID: r.uuid(), Writer: s.Writer}
+	mark := vsphere.Mark{Pool: s.Pool, Machine: r.ID, UUID: r.uuid(), Attached: r.Attached, Writer: s.Writer}
 	switch c.kind {
 	case terminateCall:
 		mark.Retiring = true

@@ -85,7 +85,9 @@ func (e *events) change(before, after record, o launchOutcome) {
 	case rejected:
 		e.rejected.Inc()
 	case lost, givenUp, released:
-		e.lost.Inc()
+		if before.allocated() {
+			e.lost.Inc()
+		}
 	default:
 	}
 }

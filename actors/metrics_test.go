@@ -179,3 +179,11 @@ func TestMetricsOfALife(t *testing.T) {
 		}
 	})
 }
+
+func TestAMachineIsLostOnce(t *testing.T) {
+	e := newEvents()
+	one, two, three := record{Phase: running}, record{Phase: givenUp}, record{Phase: lost}
+	e.change(one, two, launchOutcome{})
+	e.change(two, three, launchOutcome{})
+	expectMetrics(t, metricsOf(t, e.lost), map[string]float64{"machines_lost_total": 1})
+}

@@ -65,7 +65,7 @@ func adoptedPhase(vm vsphere.VM, s settings) phase {
 
 // adoptedRecord is the record of a machine of which only the VM is known: its marks say what users said of it.
 func adoptedRecord(vm vsphere.VM, s settings) record {
-	r := record{ID: vm.Mark.Machine, Ref: vm.Ref, Status: vsphere.DefaultStatus(), Phase: adoptedPhase(vm, s)}
+	r := record{ID: vm.Mark.Machine, Ref: vm.Ref, Status: vsphere.DefaultStatus(), Phase: adoptedPhase(vm, s), Attached: vm.Mark.Attached}
 	if vm.Status != nil {
 		r.Status = *vm.Status
 	}

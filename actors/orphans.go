@@ -25,6 +25,14 @@ const orphanPatience = 15 * time.Minute
 // established strays have been seen twice: a VM that is just being destroyed looks like one.
 func (o stray) established() bool { return o.sweeps > 1 }
 
+// born is when the VM was made; of one that vCenter gives no date for, when it was first seen astray.
+func (o stray) born() time.Time {
+	if o.vm.CreateDate.IsZero() {
+		return o.since
+	}
+	return o.vm.CreateDate
+}
+
 // nextStrays is what is astray now, with the memory of what was before.
 func nextStrays(before map[vsphere.Ref]stray, now []stray) map[vsphere.Ref]stray {
 	next := make(map[vsphere.Ref]stray, len(now))
@@ -40,19 +48,32 @@ func nextStrays(before map[vsphere.Ref]stray, now []stray) map[vsphere.Ref]stray
 
 // retirable says whether a stray may be looked at for removal, and why not.
 func (o stray) retirable(now time.Time, rails Rails) (bool, string) {
+	spared := o.spared()
 	switch {
 	case !rails.RetireOrphans:
 		return false, "reported only: rails.retireOrphans is off"
-	case o.twin:
-		return false, "left alone: its machine is a member with another VM; see which of the two is right"
-	case !o.vm.Connected:
-		return false, "left alone: vCenter cannot tell about it now"
-	case o.vm.Status != nil && (!o.vm.Status.Evictable || o.vm.Status.Hold):
-		return false, "left alone: it is protected"
+	case spared != "":
+		return false, "left alone: " + spared
 	case !o.established() || now.Sub(o.since) < orphanPatience:
 		return false, "will be removed if it is still astray at " + o.since.Add(orphanPatience).UTC().Format(time.TimeOnly) + " UTC"
 	}
 	return true, "about to be removed, unless it is younger than rails.orphanAge"
+}
+
+// spared says why the VM is not for this pool to remove; empty: it may be.
+func (o stray) spared() string {
+	switch {
+	case o.twin:
+		return "its machine is a member with another VM; see which of the two is right"
+	case o.vm.Mark != nil && o.vm.Mark.Attached:
+		return "it was attached, so somebody else made it; attach it again, or remove it in vCenter"
+	case !o.vm.Connected:
+		return "vCenter cannot tell about it now"
+	case o.vm.Status != nil && (!o.vm.Status.Evictable || o.vm.Status.Hold):
+		return "it is protected"
+	default:
+		return ""
+	}
 }
 
 // oldestStray is the one to look at first, of those that may be removed.

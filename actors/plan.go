@@ -160,7 +160,7 @@ func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision 
 		deletes:  in.limits.Deletes - holders(in, deletes),
 	}
 	if a := in.breaker.allowance(in.now); a != unlimited {
-		making := count(in.members, func(m *member) bool { return holding(m) == creates || unproven(m.rec.Phase) })
+		making := count(in.members, func(m *member) bool { return holding(m) == creates || m.unproven() })
 		left[creates] = min(left[creates], a-making)
 	}
 	crisis := in.crisis().holds()
@@ -192,8 +192,21 @@ func (in planInput) withheld(m *member, crisis bool) bool {
 	}
 }
 
-// unproven machines are made but have not shown yet that the template works.
-func unproven(p phase) bool { return p == cloned || p == starting || p == booting }
+// unproven machines are made but have not shown yet that the template works; those are left out that never will, as nothing ends them.
+func (m *member) unproven() bool {
+	switch m.rec.Phase {
+	case cloned, starting:
+		return m.outcomeNears()
+	case booting:
+		return m.outcomeNears() && !m.rec.PoweredOn.IsZero()
+	default:
+		return false
+	}
+}
+
+// outcomeNears says whether a machine in the making gets ready or goes, sooner or later: one that is protected, or that vCenter cannot
+// tell about, may do neither for ever, and nothing shall wait for it.
+func (m *member) outcomeNears() bool { return m.rec.evictable() && !m.unknown }
 
 func holders(in planInput, b budget) int {
 	return count(in.members, func(m *member) bool { return holding(m) == b })

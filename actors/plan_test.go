@@ -17,8 +17,12 @@ var roomy = Limits{Creates: 8, PowerOps: 50, Deletes: 8}
 func aMember(id string, p phase, age int) *member {
 	m := &member{rec: record{ID: vsphere.MachineID(id), Phase: p, Status: vsphere.DefaultStatus()}}
 	m.rec.Requested = noon.Add(-time.Duration(age) * time.Minute)
-	if p == running {
+	switch p {
+	case running:
 		m.rec.Launched = m.rec.Requested
+	case booting:
+		m.rec.PoweredOn = m.rec.Requested
+	default:
 	}
 	return m
 }
@@ -133,6 +137,13 @@ func TestPlan(t *testing.T) {
 			desired: 2, breaker: breaker{boots: 3, until: noon},
 			members: []*member{aMember("a", booting, 2), aMember("b", requested, 1)},
 		}, nil},
+		{"what need not get ready is no canary", planInput{
+			desired: 4, breaker: breaker{boots: 3, until: noon}, members: []*member{
+				with(aMember("a", booting, 4), protected), with(aMember("b", booting, 3), func(r *record) { r.PoweredOn = time.Time{} }),
+				{rec: aMember("c", booting, 2).rec, unknown: true},
+				aMember("d", requested, 1),
+			},
+		}, []string{"grant d"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

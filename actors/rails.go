@@ -44,7 +44,7 @@ func (r Rails) atATime(desired int) int { return max(1, desired*r.Replacements/1
 
 // replacing are the machines that were requested for others that were lost, and have not proven themselves yet.
 func replacing(m *member) bool {
-	return m.rec.Replacement && m.rec.allocated() && m.rec.Phase != running
+	return m.rec.Replacement && m.rec.allocated() && m.rec.Phase != running && m.outcomeNears()
 }
 
 // replaceable is how many replacements may be begun now.
@@ -95,7 +95,7 @@ func railsOf(in planInput) []Rail {
 func budgetRail(in planInput, name string, b budget, limit, configured int) Rail {
 	r := Rail{Name: name, Limit: limit, Value: holders(in, b)}
 	waiting := count(in.members, func(m *member) bool { return phases[m.rec.Phase].waits == b && !m.granted })
-	if waiting == 0 || r.Value < limit {
+	if waiting == 0 || r.Value < limit || configured == 0 { // a flaw of the site is told of elsewhere
 		return r
 	}
 	r.Holding = true
@@ -163,9 +163,11 @@ func number(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// lossOf says whether a change of a machine's record took it away from the pool without anybody having asked for that.
-func lossOf(before, after record, ordered bool) bool {
-	return !ordered && before.active() && !after.allocated()
+// lossOf says whether a change of a machine's record took it away from the pool without anybody having asked for that. A failed launch
+// of a machine that was asked for is none: its successor is asked for as well, and rated by the breaker.
+func lossOf(before, after record, ordered bool, v verdict) bool {
+	asked := !before.Replacement && (v == launchFailed || v == bootFailed)
+	return !ordered && !asked && before.active() && !after.allocated()
 }
 
 // failureOf says whether such a loss is one of a machine that had worked.

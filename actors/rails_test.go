@@ -250,11 +250,12 @@ func TestLosses(t *testing.T) {
 	alive := record{Phase: running, Status: vsphere.DefaultStatus()}
 	held := alive
 	held.Status.Hold = true
-	dead := alive
-	dead.Phase = lost
+	dead, again := alive, alive
+	dead.Phase, again.Replacement = lost, true
 	for name, row := range map[string]struct {
 		before, after record
 		ordered, want bool
+		verdict       verdict
 	}{
 		"failed":                {before: alive, after: dead, want: true},
 		"ordered":               {before: alive, after: dead, ordered: true},
@@ -262,10 +263,37 @@ func TestLosses(t *testing.T) {
 		"put on hold":           {before: alive, after: held},
 		"goes on":               {before: alive, after: alive},
 		"was dead":              {before: dead, after: dead},
+		"a launch failed":       {before: alive, after: dead, verdict: launchFailed},
+		"a replacement failed":  {before: again, after: dead, verdict: bootFailed, want: true},
 	} {
-		if got := lossOf(row.before, row.after, row.ordered); got != row.want {
+		if got := lossOf(row.before, row.after, row.ordered, row.verdict); got != row.want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+}
+
+func TestTheRateDoesNotSaveUpTheTimeInWhichClonesWait(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	r := rate{}.pressed(now, 8)
+	for range 60 {
+		now = now.Add(rateStep / 2)
+		r = r.queued(now, 8, 5*time.Second).recovered(now, 8)
+	}
+	for range 5 {
+		r = r.queued(now, 8, time.Second)
+	}
+	if got := r.recovered(now, 8).allowance(8); got != 5 {
+		t.Errorf("%d, want one step from 4", got)
+	}
+	if got := r.pressed(now, 8).allowance(8); got != 2 {
+		t.Errorf("%d, want a half of 4", got)
+	}
+}
+
+func TestASiteThatCanMakeNothingIsNoLackOfTurns(t *testing.T) {
+	in := planInput{desired: 1, members: []*member{aMember("a", requested, 1)}, limits: Limits{PowerOps: 50, Deletes: 8}, rails: ordinary(t)}
+	if r := railsOf(in)[0]; r.Holding {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -61,7 +61,13 @@ func (r rate) pressed(now time.Time, limit int) rate {
 // recovered is the rate after the time that has passed since the last change.
 func (r rate) recovered(now time.Time, limit int) rate {
 	r = r.forget(now)
-	if r.limit == 0 || r.median() >= shortWait {
+	switch {
+	case r.limit == 0:
+		return r
+	case r.median() >= shortWait: // time that passes while clones wait does not count, but for the step that is due next
+		if due := now.Add(-rateStep); r.changed.Before(due) {
+			r.changed = due
+		}
 		return r
 	}
 	steps := int(now.Sub(r.changed) / rateStep)

@@ -25,8 +25,8 @@ type pauses struct{ first, most time.Duration }
 
 // What several rows wait.
 var (
-	blip     = pauses{3 * time.Second, 5 * time.Minute}
-	mending  = pauses{15 * time.Second, 5 * time.Minute} // a person has to mend it, and should see soon that he has
+	blip    = pauses{3 * time.Second, 5 * time.Minute}
+	mending = pauses{15 * time.Second, 5 * time.Minute} // a person has to mend it, and should see soon that he has
 	// What is short for a moment is there soon, what is short for long is not waited for often: kubernetes' cluster-autoscaler ends at
 	// half an hour too.
 	shortage = pauses{30 * time.Second, 30 * time.Minute}

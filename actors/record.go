@@ -25,6 +25,8 @@ type record struct {
 	UUID string `json:"uuid,omitempty"`
 	// Replacement says that it was requested in the place of a machine that was lost.
 	Replacement bool `json:"replacement,omitempty"`
+	// Attached says that its VM was made by somebody else.
+	Attached bool `json:"attached,omitempty"`
 	// Names counts the names that turned out to be taken.
 	Names  int            `json:"names,omitempty"`
 	Status vsphere.Status `json:"status"`

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -22,8 +23,8 @@ type attachment struct {
 	askers []*actor.PID
 }
 
-// attach begins with finding the VM.
-func (s *supervisor) attach(ctx actor.Context, c attach) {
+// receptive says why nothing can be attached now; nil: it can.
+func (s *supervisor) receptive() error {
 	err := s.usable()
 	if err == nil && s.rival != (vsphere.Writer{}) {
 		err = refuse(Unavailable, "nothing was changed: %s", s.rivalry())
@@ -34,7 +35,12 @@ func (s *supervisor) attach(ctx actor.Context, c attach) {
 	if err == nil && (!s.pool.Rebuilt || s.pool.Desired == nil) {
 		err = refuse(Unavailable, "the pool's members are being looked for; try again in a moment")
 	}
-	if err != nil {
+	return err
+}
+
+// attach begins with finding the VM.
+func (s *supervisor) attach(ctx actor.Context, c attach) {
+	if err := s.receptive(); err != nil {
 		ctx.Respond(answer{err: err})
 		return
 	}
@@ -126,7 +132,7 @@ func findFailure(query string, err error) error {
 
 // attachable refuses VMs that cannot be members, or are not free to be.
 func (s *supervisor) attachable(vm vsphere.VM, id vsphere.MachineID) error {
-	if err := s.fit(vm); err != nil {
+	if err := cmp.Or(s.receptive(), s.fit(vm)); err != nil {
 		return err
 	}
 	if s.full() {
@@ -179,7 +185,7 @@ func leavingForGood(vm vsphere.VM) error {
 func (s *supervisor) markAttached(ctx actor.Context, id vsphere.MachineID) {
 	f := s.attaching[id].found
 	vm, status := f.vm, vsphere.DefaultStatus()
-	mark := vsphere.Mark{Pool: s.config.Name, Machine: id, UUID: vm.InstanceUUID, Writer: s.pool.Writer}
+	mark := vsphere.Mark{Pool: s.config.Name, Machine: id, UUID: vm.InstanceUUID, Attached: true, Writer: s.pool.Writer}
 	change := vsphere.Change{Mark: &mark, Status: &status, IfVersion: vm.ChangeVersion}
 	vm.Mark, vm.Status = &mark, &status
 	rec := adoptedRecord(vm, s.config.settings())

@@ -64,6 +64,7 @@ func (st spawnStep) finish(s *supervisor, ctx actor.Context, err error) {
 		case err != nil:
 			if seat.rec.Replacement {
 				s.held.owed++
+				s.held.churn.Used = max(0, s.held.churn.Used-1)
 			}
 			delete(s.seats, id)
 		default:

@@ -74,9 +74,8 @@ func (s *supervisor) strays() any {
 
 // retireOrphan has a closer look at one orphan that may be removed; orphanSeen goes on.
 func (s *supervisor) retireOrphan(ctx actor.Context) {
-	in := s.planInput()
-	o, found := oldestStray(s.sight.strays, in.now, s.config.Rails)
-	if !found || in.frozen != "" || in.still || in.crisis().holds() {
+	o, found := oldestStray(s.sight.strays, time.Now(), s.config.Rails)
+	if !found || s.holdsStill() {
 		return
 	}
 	provider := s.provider
@@ -91,14 +90,23 @@ func (s *supervisor) retireOrphan(ctx actor.Context) {
 	})
 }
 
+// holdsStill says whether nothing may be removed that nobody asked to be removed.
+func (s *supervisor) holdsStill() bool {
+	in := s.planInput()
+	return in.frozen != "" || in.still || in.crisis().holds()
+}
+
 // orphanSeen takes an orphan that proves to be old enough in again, as a machine that leaves: it ends the way that machines do.
 func (s *supervisor) orphanSeen(ctx actor.Context, f orphanSeen) {
-	if f.err != nil || len(f.vms) != 1 || s.frozen() != "" {
+	if f.err != nil || len(f.vms) != 1 || s.holdsStill() {
 		return
 	}
 	vm := f.vms[0]
-	age := time.Since(vm.CreateDate)
-	if !vm.Connected || !vm.Owned(s.config.Name) || s.seats[vm.Mark.Machine] != nil || age < s.config.Rails.OrphanAge.Std() {
+	o := s.sight.strays[vm.Ref]
+	o.vm = vm
+	may, _ := o.retirable(time.Now(), s.config.Rails)
+	age := time.Since(o.born())
+	if !may || !vm.Owned(s.config.Name) || s.seats[vm.Mark.Machine] != nil || age < s.config.Rails.OrphanAge.Std() {
 		return
 	}
 	mark := *vm.Mark

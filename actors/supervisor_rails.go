@@ -65,18 +65,16 @@ func (s *supervisor) staleAfter() time.Duration {
 }
 
 // heldBack are the reasons why the pool does less than it would: all, or those that a freeze is made of.
-func (s *supervisor) heldBack(rails []Rail) []string {
+func (s *supervisor) heldBack(in planInput) []string {
 	var reasons []string
-	if frozen := s.frozen(); frozen != "" {
-		reasons = append(reasons, frozen)
+	if in.frozen != "" {
+		reasons = append(reasons, in.frozen)
 	}
 	if s.pool.Still != nil {
 		reasons = append(reasons, "frozen by hand: "+cmp.Or(s.pool.Still.Reason, "no reason was given"))
 	}
-	for _, r := range rails {
-		if r.Holding && r.Name == "freeze" {
-			reasons = append(reasons, r.Reason)
-		}
+	if r := freezeRail(in); r.Holding {
+		reasons = append(reasons, r.Reason)
 	}
 	return reasons
 }
@@ -86,8 +84,8 @@ func (s *supervisor) freeze() Freeze {
 	if s.config == nil {
 		return Freeze{}
 	}
-	rails := s.rails()
-	f := Freeze{Manual: s.pool.Still != nil, Reasons: s.heldBack(rails), Rails: rails}
+	in := s.planInput()
+	f := Freeze{Manual: s.pool.Still != nil, Reasons: s.heldBack(in), Rails: s.rails(in)}
 	if f.Frozen = len(f.Reasons) > 0; f.Frozen {
 		f.Since = s.held.since
 		if f.Since.IsZero() {
@@ -98,8 +96,8 @@ func (s *supervisor) freeze() Freeze {
 }
 
 // rails are all of them as they stand.
-func (s *supervisor) rails() []Rail {
-	return append(railsOf(s.planInput()), s.shrinkRail(), s.ownershipRail(), s.orphanRail(), s.writerRail())
+func (s *supervisor) rails(in planInput) []Rail {
+	return append(railsOf(in), s.shrinkRail(), s.ownershipRail(), s.orphanRail(), s.writerRail())
 }
 
 func (s *supervisor) shrinkRail() Rail {
@@ -118,7 +116,7 @@ func (s *supervisor) ownershipRail() Rail {
 
 // noteHolding tells when the pool begins to hold back, and when it goes on.
 func (s *supervisor) noteHolding(in planInput) {
-	reasons := s.heldBack(railsOf(in))
+	reasons := s.heldBack(in)
 	switch {
 	case len(reasons) > 0 && s.held.since.IsZero():
 		s.held.since = in.now.UTC()
@@ -166,8 +164,8 @@ func (s *supervisor) thaw(ctx actor.Context, c thawPool) {
 	rival := s.rival
 	s.commit(ctx, func(p *PoolRecord) {
 		p.Still = nil
-		if rival.Epoch >= p.Writer.Epoch && rival != (vsphere.Writer{}) {
-			p.Writer.Epoch = rival.Epoch + 1
+		if rival != (vsphere.Writer{}) { // the machines that it made are to be found, too
+			p.Writer.Epoch, p.Rebuilt = max(p.Writer.Epoch, rival.Epoch+1), false
 		}
 	}, thawStep{ctx.Sender()})
 }
@@ -178,6 +176,7 @@ func (st thawStep) finish(s *supervisor, ctx actor.Context, err error) {
 	if err == nil && s.rival != (vsphere.Writer{}) {
 		s.rival = vsphere.Writer{}
 		s.broadcast(ctx)
+		ctx.Send(s.observer, sweepSoon{})
 	}
 	replyStep(st).finish(s, ctx, err)
 }
@@ -187,7 +186,7 @@ func (s *supervisor) noteLoss(ctx actor.Context, before record, after machineCha
 	if after.rec.Phase == released && before.Phase != released {
 		s.held.refused++
 	}
-	if !lossOf(before, after.rec, ordered) {
+	if !lossOf(before, after.rec, ordered, after.outcome.verdict) {
 		return
 	}
 	s.held.owed++

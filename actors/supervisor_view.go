@@ -131,9 +131,10 @@ func (s *supervisor) countSize() Size {
 }
 
 func (s *supervisor) status() Status {
+	freeze := s.freeze()
 	st := Status{
 		Started: s.pool.Started && s.config != nil, Configured: s.config != nil,
-		Orphans: len(s.established()), Foreign: s.sight.foreign, Observed: s.sight.observed, Holding: inForce(s.freeze().Rails),
+		Orphans: len(s.established()), Foreign: s.sight.foreign, Observed: s.sight.observed, Holding: inForce(freeze.Rails),
 	}
 	if s.config == nil {
 		return st
@@ -143,7 +144,7 @@ func (s *supervisor) status() Status {
 	case s.sight.outage == "" && s.stale() != nil: // vCenter hangs, and no call has failed yet
 		st.Outage = s.stale().Error()
 	case s.sight.outage == "":
-		st.Frozen = strings.Join(s.heldBack(s.rails()), "; ")
+		st.Frozen = strings.Join(freeze.Reasons, "; ")
 	case s.sight.misfit:
 		st.Blocked = "the configuration does not fit this vCenter: " + s.sight.outage
 	default:

@@ -90,9 +90,9 @@ func (s *supervisor) sign(ctx actor.Context, view panorama) {
 // signatory is a member whose VM can be signed now; nil if there is none.
 func (s *supervisor) signatory(view panorama) *seat {
 	var first *seat
-	for id := range view.own {
+	for id, vm := range view.own {
 		seat := s.seats[id]
-		if seat == nil || seat.pid == nil || seat.rec.Phase != running || len(seat.open) > 0 {
+		if seat == nil || seat.pid == nil || seat.rec.Phase != running || len(seat.open) > 0 || !vm.Connected {
 			continue
 		}
 		if first == nil || id < first.rec.ID {

@@ -25,11 +25,14 @@ type Mark struct {
 	UUID string
 	// Retiring says that the machine's termination was decided: it never comes back, even if all other records are lost.
 	Retiring bool
+	// Attached says that the VM was made by somebody else, and attached to the pool later.
+	Attached bool
 	// Writer is who wrote the mark last; the zero value in marks of versions that did not say.
 	Writer Writer
 }
 
-// String is the mark's text form, "v1;pool=web;machine=…;uuid=…;state=active;writer=…;epoch=1". Values are percent-encoded.
+// String is the mark's text form, "v1;pool=web;machine=…;uuid=…;state=active;writer=…;epoch=1"; one of an attached VM has origin=attached
+// before the writer. Values are percent-encoded.
 func (m Mark) String() string {
 	state := "active"
 	if m.Retiring {
@@ -37,6 +40,9 @@ func (m Mark) String() string {
 	}
 	text := fmt.Sprintf("v1;pool=%s;machine=%s;uuid=%s;state=%s",
 		url.QueryEscape(m.Pool), url.QueryEscape(string(m.Machine)), url.QueryEscape(m.UUID), state)
+	if m.Attached {
+		text += ";origin=attached"
+	}
 	if m.Writer != (Writer{}) {
 		text += fmt.Sprintf(";writer=%s;epoch=%d", url.QueryEscape(m.Writer.ID), m.Writer.Epoch)
 	}
@@ -51,6 +57,7 @@ func ParseMark(s string) (Mark, error) {
 		return Mark{}, fmt.Errorf("parse mark: %w", err)
 	}
 	m := Mark{Pool: f["pool"], Machine: MachineID(f["machine"]), UUID: f["uuid"], Retiring: f["state"] == "retiring"}
+	m.Attached = f["origin"] == "attached"
 	if m.Pool == "" || m.Machine == "" || m.UUID == "" {
 		return Mark{}, errors.New("parse mark: pool, machine and uuid are needed")
 	}

@@ -12,7 +12,7 @@ func TestMarkRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := Mark{
 			Pool: text.Draw(t, "pool"), Machine: MachineID(text.Draw(t, "machine")), UUID: text.Draw(t, "uuid"),
-			Retiring: rapid.Bool().Draw(t, "retiring"),
+			Retiring: rapid.Bool().Draw(t, "retiring"), Attached: rapid.Bool().Draw(t, "attached"),
 		}
 		got, err := ParseMark(m.String())
 		if err != nil || got != m {
