@@ -19,7 +19,7 @@ type placement struct {
 	folder   types.ManagedObjectReference
 	// datacenter is the folder's; zero if it is hidden.
 	datacenter types.ManagedObjectReference
-	pool     types.ManagedObjectReference
+	pool       types.ManagedObjectReference
 	// datastores to choose from, or the cluster that recommends one.
 	datastores []types.ManagedObjectReference
 	cluster    *types.ManagedObjectReference
@@ -91,11 +91,17 @@ func (c *Client) resolveMaking(ctx context.Context, t Template) error {
 	}
 	p.folder, p.datacenter = c.place.folder, c.place.datacenter
 	source, err := c.source(ctx, &p)
+	if err == nil {
+		err = p.chooseMode(source)
+	}
+	if err == nil {
+		source.Config, err = c.origin(ctx, p, source)
+	}
 	if err != nil {
 		return err
 	}
 	for _, step := range []func(context.Context, *placement, mo.VirtualMachine) error{
-		c.chooseMode, c.choosePool, c.chooseHosts, c.chooseDatastores, c.chooseDevices, c.choosePolicy, c.chooseCustomization,
+		c.choosePool, c.chooseHosts, c.chooseDatastores, c.chooseDevices, c.choosePolicy, c.chooseCustomization,
 	} {
 		if err := step(ctx, &p, source); err != nil {
 			return err
@@ -136,9 +142,9 @@ func (c *Client) source(ctx context.Context, p *placement) (mo.VirtualMachine, e
 		return vm, setting("template", err)
 	}
 	p.source = ref
-	err = c.properties(ctx, ref, &vm, "name", "config.hardware", "config.files", "config.vAppConfig", "config.guestId",
-		"config.memoryAllocation", "config.memoryReservationLockedToMax", "summary.storage", "snapshot", "resourcePool", "runtime.host",
-		"datastore")
+	err = c.properties(ctx, ref, &vm, append([]string{
+		"name", "config.files", "summary.storage", "snapshot", "resourcePool", "runtime.host", "datastore",
+	}, shapeProperties...)...)
 	if err == nil && vm.Config == nil {
 		err = &Error{Kind: Storage, Object: p.template.Template, Hint: "vCenter cannot read the template's configuration; see its state there"}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // chooseMode decides between linked and full clones. A linked clone that was asked for is never made a full one instead.
-func (c *Client) chooseMode(_ context.Context, p *placement, source mo.VirtualMachine) error {
+func (p *placement) chooseMode(source mo.VirtualMachine) error {
 	t := p.template
 	snapshot, err := pickSnapshot(t.Snapshot, source)
 	if err != nil {
@@ -36,6 +36,28 @@ func (c *Client) chooseMode(_ context.Context, p *placement, source mo.VirtualMa
 		p.snapshot, p.snapshotName = snapshot, titleOf(*snapshot, source.Snapshot.RootSnapshotList)
 	}
 	return nil
+}
+
+// shapeProperties are what of a configuration a clone takes over.
+var shapeProperties = []string{
+	"config.hardware", "config.vAppConfig", "config.guestId", "config.memoryAllocation", "config.memoryReservationLockedToMax",
+}
+
+// origin is the configuration that clones start from: the snapshot's, for the template may have been changed since it was taken. A host
+// that does not keep the configurations of snapshots shows none.
+func (c *Client) origin(ctx context.Context, p placement, source mo.VirtualMachine) (*types.VirtualMachineConfigInfo, error) {
+	if p.snapshot == nil {
+		return source.Config, nil
+	}
+	var taken mo.VirtualMachineSnapshot
+	if err := c.properties(ctx, *p.snapshot, &taken, shapeProperties...); err != nil {
+		return nil, wrap("read snapshot", p.snapshotText(), err)
+	}
+	if len(taken.Config.Hardware.Device) == 0 {
+		return source.Config, nil
+	}
+	taken.Config.Files = source.Config.Files
+	return &taken.Config, nil
 }
 
 func linkable(p *placement, snapshot *types.ManagedObjectReference) error {

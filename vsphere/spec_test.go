@@ -187,7 +187,7 @@ func TestCloneMode(t *testing.T) {
 		"unknown mode":                 {template: Template{CloneMode: "instant"}, source: templateVM("a"), refused: true},
 	} {
 		p := placement{template: row.template}
-		err := (&Client{}).chooseMode(t.Context(), &p, row.source)
+		err := p.chooseMode(row.source)
 		if row.refused {
 			if KindOf(err) != Misconfigured {
 				t.Errorf("%s: %v", name, err)
