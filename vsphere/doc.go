@@ -91,9 +91,12 @@
 //     placements too, which the simulator adds, and cannot cancel.
 //   - A storage policy goes into location.profile for the VM's home and, disk by disk, into location.disk, where a missing diskMoveType
 //     would mean a full copy (API reference, VirtualMachineRelocateSpecDiskLocator). The policy service (PBM) takes vCenter's session.
+//   - A clone of a snapshot has the devices that the template had when it was taken (API reference, VirtualMachineCloneSpec).
 //   - tpmProvisionPolicy exists from API 8.0.0.1 on, and older versions copy the TPM (API reference, VirtualMachineCloneSpec).
 //   - A customization fails if the number of its adapters is not that of the VM's cards (NicSettingMismatch); Windows computer names are
 //     cut to 15 characters.
+//   - PowerOnVM_Task with a host keeps a machine there even where DRS is on; without one DRS may start it on any host of the cluster (API
+//     reference).
 //   - PowerOnMultiVM_Task begins nothing if it is refused, by the call or by its task. Where DRS is on it names no tasks of the VMs it
 //     attempts (API reference, ClusterPowerOnVmResult); those are tasks of the VM, Drm.ExecuteVmPowerOnLRO or VirtualMachine.powerOn, in
 //     its recentTask (inventories of task names list both), queued after the task for all. It may want Interact.PowerOn on the

@@ -124,7 +124,11 @@ func (p *plant) RoundTrip(_ context.Context, req, res soap.HasFault) error {
 	case *methods.PowerOnMultiVM_TaskBody:
 		return p.together(r.Req, res.(*methods.PowerOnMultiVM_TaskBody))
 	case *methods.PowerOnVM_TaskBody:
-		task, err := p.one("power on", r.Req.This.Value, func(vm string) { p.on(vm) })
+		method := "power on"
+		if r.Req.Host != nil {
+			method += " at " + r.Req.Host.Value
+		}
+		task, err := p.one(method, r.Req.This.Value, func(vm string) { p.on(vm) })
 		res.(*methods.PowerOnVM_TaskBody).Res = &types.PowerOnVM_TaskResponse{Returnval: task}
 		return err
 	case *methods.PowerOffVM_TaskBody:

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -17,7 +18,7 @@ const (
 )
 
 // PowerOn powers on a VM that is provably ours and waits for it; a VM that is on already is a success. VMs of the pool's folder are
-// powered on together with those that are asked for at the same time, placed by DRS; the end of ctx ends the wait only. Capacity: no host
+// powered on together with those that are asked for at the same time, placed by DRS unless the template names hosts; the end of ctx ends the wait only. Capacity: no host
 // can take it now, or HA has to keep its reserve.
 func (c *Client) PowerOn(ctx context.Context, o Ownership) error {
 	err := c.powerOn(ctx, o)
@@ -33,11 +34,19 @@ func (c *Client) powerOn(ctx context.Context, o Ownership) error {
 	case err != nil:
 		return err
 	case r.alone:
-		return c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOn)
+		return c.do(ctx, func(ctx context.Context) (*object.Task, error) { return c.powerOnAlone(ctx, o.Ref, r.host) })
 	case r.task != "":
 		return c.finish(ctx, r.task)
 	}
 	return c.explain(ctx, c.labels.on(r.err))
+}
+
+func (c *Client) powerOnAlone(ctx context.Context, ref Ref, on types.ManagedObjectReference) (*object.Task, error) {
+	res, err := methods.PowerOnVM_Task(ctx, c.vim, &types.PowerOnVM_Task{This: vmRef(ref), Host: given(on)})
+	if err != nil {
+		return nil, err
+	}
+	return object.NewTask(c.vim, res.Returnval), nil
 }
 
 // starts gathers the power-ons that arrive within a short time: one proof of ownership and one call for all of them, and DRS sees
@@ -68,8 +77,9 @@ type powerOn struct {
 type route struct {
 	// task is the power-on itself, to be waited for.
 	task Task
-	// alone means that the VM is to be powered on by a call of its own.
+	// alone means that the VM is to be powered on by a call of its own, on the host if one is given.
 	alone bool
+	host  types.ManagedObjectReference
 	err   error
 }
 

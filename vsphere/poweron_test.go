@@ -178,6 +178,26 @@ func TestPowerOnTogether(t *testing.T) {
 	}
 }
 
+// TestPowerOnKeepsToTheHosts is that DRS does not get to choose among hosts that the template leaves out.
+func TestPowerOnKeepsToTheHosts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, c := newPlant(t, 2)
+		p.multi = p.everything
+		p.set("vm-1", "runtime.host", oneHost)
+		p.set("vm-2", "runtime.host", anotherHost)
+		c.place.hosts = []types.ManagedObjectReference{oneHost}
+		if err := errors.Join(powerOnEach(t.Context(), c, 2)...); err != nil {
+			t.Error(err)
+		}
+		calls := p.calls()
+		slices.Sort(calls)
+		if want := []string{"multi vm-2", "power on at host-1 vm-1"}; !slices.Equal(calls, want) {
+			t.Errorf("calls %q, want %q", calls, want)
+		}
+	})
+}
+
 func TestPowerOnCostsOneProofAndOneCallForSixteen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

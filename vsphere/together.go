@@ -39,7 +39,7 @@ func (c *Client) powerOnAll(all []*powerOn) {
 
 // proveAll returns those that are ours, off, and in the pool's folder, and so in its datacenter. The others are told how they go on.
 func (c *Client) proveAll(ctx context.Context, all []*powerOn) []*powerOn {
-	found, err := c.collect(ctx, objects(vmRefs(machinesOf(all)), append(slices.Clip(proofProperties), "parent"), true))
+	found, err := c.collect(ctx, objects(vmRefs(machinesOf(all)), startProperties, true))
 	if err != nil {
 		tell(route{err: err}, all...)
 		return nil
@@ -50,11 +50,13 @@ func (c *Client) proveAll(ctx context.Context, all []*powerOn) []*powerOn {
 	}
 	var fit []*powerOn
 	for _, s := range all {
-		vm, home, err := c.proveOne(ctx, s.own, contents)
-		switch {
+		vm, content, err := c.proveOne(ctx, s.own, contents)
+		switch host := value[types.ManagedObjectReference](content, "runtime.host"); {
 		case err != nil || vm.Power == PoweredOn:
 			tell(route{err: err}, s)
-		case home != c.place.folder:
+		case slices.Contains(c.place.hosts, host): // DRS would choose among all hosts of the cluster
+			tell(route{alone: true, host: host}, s)
+		case value[types.ManagedObjectReference](content, "parent") != c.place.folder:
 			tell(route{alone: true}, s)
 		default:
 			fit = append(fit, s)
@@ -63,21 +65,24 @@ func (c *Client) proveAll(ctx context.Context, all []*powerOn) []*powerOn {
 	return fit
 }
 
-// proveOne is the proof for one of several VMs, and its folder. One that the answer leaves out is asked for by itself.
+// startProperties are what a power-on is decided by.
+var startProperties = append(slices.Clip(proofProperties), "parent", "runtime.host")
+
+// proveOne is the proof for one of several VMs. One that the answer leaves out is asked for by itself.
 func (c *Client) proveOne(
 	ctx context.Context, o Ownership, contents map[Ref]types.ObjectContent,
-) (vm VM, home types.ManagedObjectReference, err error) {
+) (vm VM, content types.ObjectContent, err error) {
 	content, answered := contents[o.Ref]
 	if answered {
 		err = hidden(content)
 	} else {
-		content, err = c.only(ctx, vmRef(o.Ref), append(slices.Clip(proofProperties), "parent"))
+		content, err = c.only(ctx, vmRef(o.Ref), startProperties)
 	}
 	if err != nil {
-		return vm, home, err
+		return vm, content, err
 	}
 	vm = observe(content).VM
-	return vm, value[types.ManagedObjectReference](content, "parent"), c.judge(vm, o)
+	return vm, content, c.judge(vm, o)
 }
 
 // machinesOf are the VMs to power on, each once.
