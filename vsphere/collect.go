@@ -169,7 +169,7 @@ func sorted(answers []types.ObjectContent) (answer, error) {
 // deleted says whether vCenter itself calls the object non-existent: that very one, for a call may fail of another that it passed.
 func deleted(err error, ref types.ManagedObjectReference) bool {
 	gone, ok := faultOf(err).(*types.ManagedObjectNotFound)
-	return ok && gone.Obj == ref
+	return ok && gone.Obj.Type == ref.Type && gone.Obj.Value == ref.Value // whatever server it names
 }
 
 // blurred is the error of an object that could not be read: what it says of another object proves nothing about this one.

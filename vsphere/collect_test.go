@@ -60,6 +60,9 @@ func TestEmptyAnswersAreNoAnswers(t *testing.T) {
 			return nil
 		}, Forbidden},
 		"gone by fault": {func(soap.HasFault) error { return soapFault(types.ManagedObjectNotFound{Obj: ref}) }, NotFound},
+		"gone by fault, with its server": {func(soap.HasFault) error {
+			return soapFault(types.ManagedObjectNotFound{Obj: types.ManagedObjectReference{Type: ref.Type, Value: ref.Value, ServerGUID: "x"}})
+		}, NotFound},
 		"gone by missing set": {func(res soap.HasFault) error {
 			page(res, "", lacking("vm-1", "name", &types.ManagedObjectNotFound{Obj: ref}))
 			return nil

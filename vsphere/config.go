@@ -43,7 +43,7 @@ type Template struct {
 	Snapshot string `json:"snapshot,omitempty"`
 	// Folder holds the pool's VMs, and best nothing else. Created if its parent exists.
 	Folder string `json:"folder"`
-	// ResourcePool; without it the template's own, or its cluster's root pool.
+	// ResourcePool, or a cluster, for its root pool; without it the template's own, or its cluster's root pool.
 	ResourcePool string `json:"resourcePool,omitempty"`
 	// Hosts of the resource pool's cluster to spread the machines over; without them DRS chooses.
 	Hosts []string `json:"hosts,omitempty"`

@@ -158,15 +158,18 @@ func TestTrust(t *testing.T) {
 		"one of several pins": {func(c *vsphere.Connection) {
 			c.Thumbprints = []string{strings.Repeat("00", 20), strings.ToLower(sha256)}
 		}, ""},
-		"pin without colons":     {func(c *vsphere.Connection) { c.Thumbprints = []string{strings.ReplaceAll(sha256, ":", "")} }, ""},
-		"authority":              {func(c *vsphere.Connection) { c.Thumbprints, c.CAFile = nil, caFile }, ""},
-		"unverified":             {func(c *vsphere.Connection) { c.Thumbprints, c.InsecureSkipVerify = nil, true }, ""},
-		"untrusted":              {func(c *vsphere.Connection) { c.Thumbprints = nil }, sha256},
-		"another's pin":          {func(c *vsphere.Connection) { c.Thumbprints = []string{strings.Repeat("00", 32)} }, sha256},
-		"malformed pin":          {func(c *vsphere.Connection) { c.Thumbprints = []string{"00:11"} }, "hexadecimal"},
-		"no such authority":      {func(c *vsphere.Connection) { c.CAFile = caFile + "x" }, "caFile"},
-		"authority is no PEM":    {func(c *vsphere.Connection) { c.CAFile = os.Args[0] }, "caFile"},
-		"address is not a URL":   {func(c *vsphere.Connection) { c.URL = "" }, "url"},
+		"pin without colons":   {func(c *vsphere.Connection) { c.Thumbprints = []string{strings.ReplaceAll(sha256, ":", "")} }, ""},
+		"authority":            {func(c *vsphere.Connection) { c.Thumbprints, c.CAFile = nil, caFile }, ""},
+		"unverified":           {func(c *vsphere.Connection) { c.Thumbprints, c.InsecureSkipVerify = nil, true }, ""},
+		"untrusted":            {func(c *vsphere.Connection) { c.Thumbprints = nil }, sha256},
+		"another's pin":        {func(c *vsphere.Connection) { c.Thumbprints = []string{strings.Repeat("00", 32)} }, sha256},
+		"malformed pin":        {func(c *vsphere.Connection) { c.Thumbprints = []string{"00:11"} }, "hexadecimal"},
+		"no such authority":    {func(c *vsphere.Connection) { c.CAFile = caFile + "x" }, "caFile"},
+		"authority is no PEM":  {func(c *vsphere.Connection) { c.CAFile = os.Args[0] }, "caFile"},
+		"address is not a URL": {func(c *vsphere.Connection) { c.URL = "" }, "url"},
+		"password in the address": {func(c *vsphere.Connection) {
+			c.URL = strings.Replace(c.URL, "https://", "https://pool:hunter2@", 1)
+		}, "passwordFile"},
 		"address without scheme": {func(c *vsphere.Connection) { c.URL = strings.TrimPrefix(c.URL, "https://") }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,7 +182,7 @@ func TestTrust(t *testing.T) {
 				return
 			}
 			wantKind(t, err, vsphere.Misconfigured)
-			if !strings.Contains(err.Error(), row.says) {
+			if !strings.Contains(err.Error(), row.says) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%q does not say %q", err, row.says)
 			}
 		})

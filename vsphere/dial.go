@@ -41,7 +41,10 @@ func dial(ctx context.Context, c Connection, agent string) (*vim25.Client, error
 func endpoint(c Connection, agent string) (*soap.Client, error) {
 	u, err := soap.ParseURL(c.URL)
 	if err != nil || u == nil || u.Host == "" {
-		return nil, misconfigured("", "url is not a URL", "url must look like https://vcenter.example/sdk")
+		return nil, misconfigured("url", "it is not a URL", "it must look like https://vcenter.example/sdk")
+	}
+	if _, secret := u.User.Password(); secret && u.User.String() != ":" {
+		return nil, misconfigured("url", "it holds a user name or a password", "set username and passwordFile instead: a URL is shown to many")
 	}
 	trusted, err := newTrust(c, u)
 	if err != nil {

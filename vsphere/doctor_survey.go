@@ -120,7 +120,7 @@ func (e *examination) named() []mention {
 	var out []mention
 	if e.c.site.Flaw != nil {
 		out = append(out, mention{"template", t.Template, OnTemplate, []string{"VirtualMachine"}})
-		out = append(out, mention{"resourcePool", t.ResourcePool, OnResourcePool, []string{"ResourcePool", "VirtualApp"}})
+		out = append(out, mention{"resourcePool", t.ResourcePool, OnResourcePool, poolKinds})
 		for _, store := range append(slices.Clone(t.Datastores), t.Datastore) {
 			out = append(out, mention{"datastore", store, OnDatastore, []string{"Datastore"}})
 		}

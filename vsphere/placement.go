@@ -155,7 +155,7 @@ func (c *Client) source(ctx context.Context, p *placement) (mo.VirtualMachine, e
 func (c *Client) choosePool(ctx context.Context, p *placement, source mo.VirtualMachine) (err error) {
 	switch {
 	case p.template.ResourcePool != "":
-		p.pool, err = c.reference(ctx, p.template.ResourcePool, "ResourcePool", "VirtualApp")
+		p.pool, err = c.poolOf(ctx, p.template.ResourcePool)
 		return setting("resourcePool", err)
 	case source.ResourcePool != nil:
 		p.pool = *source.ResourcePool
@@ -165,23 +165,43 @@ func (c *Client) choosePool(ctx context.Context, p *placement, source mo.Virtual
 	return wrap("find resource pool", source.Name, err)
 }
 
+// poolKinds are what the configuration may name as a resource pool.
+var poolKinds = []string{"ResourcePool", "VirtualApp", "ClusterComputeResource"}
+
+// poolOf resolves a resource pool; a cluster stands for its root pool.
+func (c *Client) poolOf(ctx context.Context, text string) (types.ManagedObjectReference, error) {
+	ref, err := c.reference(ctx, text, poolKinds...)
+	if err != nil || ref.Type != "ClusterComputeResource" {
+		return ref, err
+	}
+	return c.rootOf(ctx, ref, text)
+}
+
 func (c *Client) rootPool(ctx context.Context, source mo.VirtualMachine) (types.ManagedObjectReference, error) {
-	none := misconfigured(source.Name, "the template has no resource pool of its own", "set resourcePool")
 	if source.Runtime.Host == nil {
-		return types.ManagedObjectReference{}, none
+		return types.ManagedObjectReference{}, unpooled(source.Name)
 	}
 	var host mo.HostSystem
 	if err := c.properties(ctx, *source.Runtime.Host, &host, "parent"); err != nil {
 		return types.ManagedObjectReference{}, err
 	}
+	return c.rootOf(ctx, *host.Parent, source.Name)
+}
+
+// rootOf is the root pool of a cluster, or of a host by itself; named is whose it is in messages.
+func (c *Client) rootOf(ctx context.Context, ref types.ManagedObjectReference, named string) (types.ManagedObjectReference, error) {
 	var compute mo.ComputeResource
-	if err := c.properties(ctx, *host.Parent, &compute, "resourcePool"); err != nil {
+	if err := c.properties(ctx, ref, &compute, "resourcePool"); err != nil {
 		return types.ManagedObjectReference{}, err
 	}
 	if compute.ResourcePool == nil {
-		return types.ManagedObjectReference{}, none
+		return types.ManagedObjectReference{}, unpooled(named)
 	}
 	return *compute.ResourcePool, nil
+}
+
+func unpooled(named string) error {
+	return misconfigured(named, "it has no resource pool of its own", "set resourcePool")
 }
 
 // survey fills in what the site says of machines to come.

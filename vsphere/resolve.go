@@ -48,6 +48,7 @@ func (c *Client) dereference(ctx context.Context, text string, kinds []string) (
 func kindFromID(id string, kinds []string) string {
 	prefixes := map[string]string{
 		"dvportgroup-": "DistributedVirtualPortgroup", "network-o": "OpaqueNetwork", "group-p": "StoragePod", "resgroup-v": "VirtualApp",
+		"domain-c": "ClusterComputeResource",
 	}
 	for prefix, kind := range prefixes {
 		if strings.HasPrefix(id, prefix) && slices.Contains(kinds, kind) {

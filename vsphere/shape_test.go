@@ -47,3 +47,28 @@ func TestClonesStartFromTheSnapshot(t *testing.T) {
 		t.Errorf("%d cards are removed, the snapshot has one", removed)
 	}
 }
+
+// TestClusterAsResourcePool takes a cluster, by path or by id, for its root pool.
+func TestClusterAsResourcePool(t *testing.T) {
+	t.Parallel()
+	const path = "/DC0/host/DC0_C0"
+	for _, byID := range []bool{false, true} {
+		var root types.ManagedObjectReference
+		s := newShop(t, simulator.Options{}, func(template *vsphere.Template, admin *vim25.Client) {
+			template.ResourcePool, template.Datastore = path, "/DC0/datastore/LocalDS_0"
+			finder := find.NewFinder(admin)
+			cluster, err := finder.ClusterComputeResource(t.Context(), path)
+			must(t, err)
+			if byID {
+				template.ResourcePool = cluster.Reference().Value
+			}
+			pool, err := finder.ResourcePool(t.Context(), path+"/Resources")
+			must(t, err)
+			root = pool.Reference()
+		})
+		s.make(t, "web-1")
+		if got := recorded[*types.CloneVM_Task](s.journal)[0].Spec.Location.Pool; *got != root {
+			t.Errorf("cloned to %v, want %v", got, root)
+		}
+	}
+}
