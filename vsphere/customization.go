@@ -7,7 +7,7 @@ import (
 )
 
 // customizationInfo says how far a guest customization has come. Older versions do not have it, and would refuse to read anything along
-// with it; there the events tell.
+// with it. There, and where an older host leaves it out, the events tell.
 const (
 	customizationInfo  = "guest.customizationInfo"
 	customizationSince = "7.0.2.0"

@@ -49,3 +49,22 @@ func numbers(version string) []uint64 {
 	}
 	return parts
 }
+
+// older compares dotted version numbers; what is no number counts as 0.
+func older(version, than string) bool {
+	a, b := strings.Split(version, "."), strings.Split(than, ".")
+	for i := range max(len(a), len(b)) {
+		if x, y := numberAt(a, i), numberAt(b, i); x != y {
+			return x < y
+		}
+	}
+	return false
+}
+
+func numberAt(parts []string, i int) int {
+	if i >= len(parts) {
+		return 0
+	}
+	n, _ := strconv.Atoi(parts[i])
+	return n
+}

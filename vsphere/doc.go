@@ -67,6 +67,7 @@
 //     being destroyed; the next does not.
 //   - Each page of a listing has an object that no page before it had. A token may be used again.
 //   - guest.customizationInfo exists from API 7.0.2.0 on (vim.vm.GuestInfo.CustomizationInfo); reading it before would fail the call.
+//     A host older than that may leave it out under a newer vCenter, where the events tell.
 //   - ReadNextEvents gives up to 1000 events; events of guest customizations come once, with the VM as their vm.
 //   - A vCenter that has too many event collectors refuses another one with InvalidState, as vcsim does.
 //   - An account is locked after five failed logins within three minutes (vCenter Single Sign-On's default policy).

@@ -1,9 +1,7 @@
 package vsphere
 
 import (
-	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -114,7 +112,7 @@ func (c *Client) sights(a answer) []sight {
 func (c *Client) sight(o types.ObjectContent) sight {
 	s := observe(o)
 	s.IPs = c.place.template.Addresses.choice().addresses(s.guest, c.cards.of(s))
-	if s.Customization == "" && !c.showsCustomization() {
+	if s.Customization == "" { // hosts older than vCenter do not tell it
 		s.Customization = c.events.outcomes.of(s.Ref)
 	}
 	return s
@@ -122,7 +120,7 @@ func (c *Client) sight(o types.ObjectContent) sight {
 
 // showsCustomization says whether VMs have the property [customizationInfo] here.
 func (c *Client) showsCustomization() bool {
-	return !earlier(c.vim.ServiceContent.About.ApiVersion, customizationSince)
+	return !older(c.vim.ServiceContent.About.ApiVersion, customizationSince)
 }
 
 // shown are the properties to read, with those that not every vCenter has.
@@ -131,25 +129,6 @@ func (c *Client) shown(properties []string) []string {
 		return properties
 	}
 	return append(slices.Clone(properties), customizationInfo)
-}
-
-// earlier compares versions such as 7.0.2.0 and 6.7; what is no number counts as 0.
-func earlier(a, b string) bool {
-	x, y := strings.Split(a, "."), strings.Split(b, ".")
-	for i := range max(len(x), len(y)) {
-		if d := cmp.Compare(versionPart(x, i), versionPart(y, i)); d != 0 {
-			return d < 0
-		}
-	}
-	return false
-}
-
-func versionPart(parts []string, i int) int {
-	if i >= len(parts) {
-		return 0
-	}
-	n, _ := strconv.Atoi(parts[i])
-	return n
 }
 
 func text(v any) string {

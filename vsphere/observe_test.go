@@ -12,7 +12,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestEarlier(t *testing.T) {
+func TestOlder(t *testing.T) {
 	for _, row := range []struct {
 		a, b string
 		want bool
@@ -27,8 +27,8 @@ func TestEarlier(t *testing.T) {
 		{"10.0", "7.0.2.0", false},
 		{"", "7.0.2.0", true},
 	} {
-		if got := earlier(row.a, row.b); got != row.want {
-			t.Errorf("%q earlier than %q: %t", row.a, row.b, got)
+		if got := older(row.a, row.b); got != row.want {
+			t.Errorf("%q older than %q: %t", row.a, row.b, got)
 		}
 	}
 	version := rapid.Custom(func(t *rapid.T) string {
@@ -37,7 +37,7 @@ func TestEarlier(t *testing.T) {
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := version.Draw(t, "a"), version.Draw(t, "b")
-		if earlier(a, b) && earlier(b, a) || earlier(a, a) || earlier(a, a+".0") {
+		if older(a, b) && older(b, a) || older(a, a) || older(a, a+".0") {
 			t.Fatal(a, b)
 		}
 	})
@@ -165,5 +165,20 @@ func TestCardsWithoutAddressTellNothing(t *testing.T) {
 		if got := ownCards(row.value); len(got) != row.want || (got == nil) != row.nil {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// TestCustomizationOfOlderHosts is a vCenter that has the property over hosts that do not fill it in: the events tell.
+func TestCustomizationOfOlderHosts(t *testing.T) {
+	c := &Client{vim: scripted(&script{answer: func(_ int, _, res soap.HasFault) error {
+		page(res, "", vmContent("vm-1"))
+		return nil
+	}})}
+	c.events, c.hosts = newFeed(c.vim), newNames()
+	c.vim.ServiceContent.About.ApiVersion, c.place.template.Customization = "8.0.3.0", "linux"
+	c.events.outcomes.note("vm-1", CustomizationSucceeded)
+	found, _, err := c.Read(t.Context(), []Ref{"vm-1"})
+	if err != nil || len(found) != 1 || found[0].Customization != CustomizationSucceeded {
+		t.Errorf("%+v, %v", found, err)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
-	"strings"
 
 	"github.com/vmware/govmomi/object"
 	"github.com/vmware/govmomi/vim25/mo"
@@ -142,25 +140,6 @@ func (p *placement) chooseTPM(devices object.VirtualDeviceList, version string) 
 		p.notes = append(p.notes, fmt.Sprintf("all machines will share the secrets of the virtual TPM of %s: vCenter replaces it in clones "+
 			"from version 8.0 on; remove it from the template, or update vCenter.", p.template.Template))
 	}
-}
-
-// older compares dotted version numbers; what is no number counts as 0.
-func older(version, than string) bool {
-	a, b := strings.Split(version, "."), strings.Split(than, ".")
-	for i := range max(len(a), len(b)) {
-		if x, y := numberAt(a, i), numberAt(b, i); x != y {
-			return x < y
-		}
-	}
-	return false
-}
-
-func numberAt(parts []string, i int) int {
-	if i >= len(parts) {
-		return 0
-	}
-	n, _ := strconv.Atoi(parts[i])
-	return n
 }
 
 // coresPerSocket is 0 where the template's own fits: vCenter refuses a number of CPUs that it does not divide.
