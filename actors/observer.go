@@ -151,10 +151,10 @@ func (o *observer) swept(ctx actor.Context, done sweepDone) {
 }
 
 // pauseAfter is the time between sweeps: as configured, or up to twice as long if a sweep takes long, so that no view gets too old to
-// act on (see [supervisor.staleAfter]): one sweep may as well have been slow because of a passing trouble.
+// act on (see [supervisor.staleAfter]), nor to read: one sweep may as well have been slow because of a passing trouble.
 func (o *observer) pauseAfter(took time.Duration) time.Duration {
 	refresh := o.fetch.RefreshInterval.Std()
-	return max(refresh, min(idleShare*took, 2*refresh))
+	return max(refresh, min(idleShare*took, 2*refresh, o.fetch.ReachabilityTimeout.Std()/2))
 }
 
 // retryPause follows the configured retries and then goes on at the regular pace.

@@ -7,7 +7,8 @@ import (
 )
 
 // Provider is vSphere as the actors need it: one vCenter session with the pool's provisioning template resolved. Every method may
-// block, honours ctx, may be called concurrently, and fails with a *[vsphere.Error]. *[vsphere.Client] is the real one.
+// block, honours ctx, may be called concurrently, and fails with a *[vsphere.Error]. Providers are told apart with ==.
+// *[vsphere.Client] is the real one.
 type Provider interface {
 	// Site is what connecting found out. It never blocks.
 	Site() vsphere.Site

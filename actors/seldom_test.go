@@ -2,6 +2,8 @@ package actors
 
 import (
 	"context"
+	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -293,5 +295,129 @@ func TestAJournalThatCannotBeWrittenCostsNoReplacements(t *testing.T) {
 		if rail := r.rail("churn"); rail.Value != 1 {
 			t.Errorf("%+v", rail)
 		}
+	})
+}
+
+// What a machine says of itself that cannot be reached must be true: that it is replaced once its VM is not there any more.
+func TestAMachineThatCannotBeReachedIsReplacedAsItSays(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		refs := r.grown(3)
+		r.world.connect("disconnected", refs[0])
+		r.after(time.Minute)
+		var told Machine
+		for _, m := range r.expect(Running, 3) {
+			if m.Metadata.Error != "" {
+				told = m
+			}
+		}
+		if err := r.pool.SetMembership(t.Context(), string(told.ID), Membership{Evictable: true}); err == nil {
+			t.Fatal("the simulated vCenter writes to VMs that it cannot reach")
+		}
+		if !strings.Contains(told.Metadata.Error, "remove") || strings.Contains(told.Metadata.Error, "membershipStatus") {
+			t.Errorf("%q", told.Metadata.Error)
+		}
+		r.world.mu.Lock()
+		delete(r.world.vms, refs[0])
+		r.world.mu.Unlock()
+		r.after(3 * time.Minute)
+		r.expect(Running, 3)
+	})
+}
+
+// forget takes keys off the stored record of the pool, as a release wrote it that did not know them.
+func (m *memory) forget(t *testing.T, keys ...string) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var pool map[string]json.RawMessage
+	if err := json.Unmarshal(m.pool, &pool); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		delete(pool, key)
+	}
+	m.pool, _ = json.Marshal(pool)
+}
+
+func TestTheJournalOfAnEarlierReleaseIsGoneOnWith(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		refs := r.grown(3)
+		r.crash()
+		r.journal.forget(t, "writer", "owed", "churn", "still")
+		r.world.mu.Lock()
+		for _, vm := range r.world.vms {
+			vm.Mark = &vsphere.Mark{Pool: vm.Mark.Pool, Machine: vm.Mark.Machine, UUID: vm.Mark.UUID}
+		}
+		r.world.mu.Unlock()
+		r.config = ""
+		r.start()
+		r.after(2 * time.Minute)
+		r.expect(Running, 3)
+		signed := 0
+		for _, ref := range refs {
+			if w := r.world.vm(ref).Mark.Writer; w.ID != "" && w.Epoch == 1 {
+				signed++
+			}
+		}
+		if f := r.freeze(); signed != 1 || f.Frozen || r.world.clones() != 3 {
+			t.Errorf("%d VMs are signed, %d clones, %+v", signed, r.world.clones(), f)
+		}
+	})
+}
+
+// A state directory from a backup knows an earlier epoch than the VMs: its owner has to say that it is the right one.
+func TestAStateDirectoryFromABackupStopsAndTakesOver(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.grown(3)
+		backup := newMemory()
+		r.journal.mu.Lock()
+		backup.pool, backup.machines = r.journal.pool, maps.Clone(r.journal.machines)
+		r.journal.mu.Unlock()
+		second := &rig{t: t, world: r.world, journal: newMemory(), config: document, wrap: plain}
+		second.start()
+		r.after(2 * time.Minute)
+		second.stop()
+		r.thaw(true)
+		r.resize(5)
+		r.after(3 * time.Minute)
+		r.expect(Running, 5)
+		r.crash()
+		r.journal = backup
+		r.start()
+		r.after(10 * time.Minute)
+		if n := r.world.count(); n != 5 || !r.rail("writers").Holding {
+			t.Errorf("%d VMs, %+v", n, r.rail("writers"))
+		}
+		r.resize(5)
+		r.thaw(true)
+		r.after(3 * time.Minute)
+		r.expect(Running, 5)
+		if r.world.clones() != 5 {
+			t.Errorf("%d clones", r.world.clones())
+		}
+	})
+}
+
+func TestAFreezeByHandOutlivesANewConfiguration(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		if err := r.pool.Freeze(t.Context(), "maintenance"); err != nil {
+			t.Fatal(err)
+		}
+		renamed := strings.Replace(document, "name: web", "name: shop", 1)
+		if err := r.pool.Configure(t.Context(), []byte(renamed)); err != nil {
+			t.Fatal(err)
+		}
+		r.world.mu.Lock()
+		r.world.pool = "shop"
+		r.world.mu.Unlock()
+		r.after(time.Minute)
+		r.resize(2)
+		r.after(5 * time.Minute)
+		if f := r.freeze(); !f.Manual || r.world.clones() != 0 {
+			t.Errorf("%d clones, %+v", r.world.clones(), f)
+		}
+		r.thaw(false)
+		r.after(2 * time.Minute)
+		r.expect(Running, 2)
 	})
 }

@@ -106,7 +106,7 @@ func (s *seat) machine() Machine {
 	m := s.rec.machine()
 	if s.unknown && s.rec.allocated() {
 		m.Metadata.Error = "vCenter cannot tell about its VM (" + cmp.Or(s.connection, "unreadable") + "): the last known state is shown, " +
-			"and the machine is not replaced; set its membershipStatus to inactive to have it replaced all the same"
+			"and the machine is not replaced: mend its host or datastore, or remove the VM from vCenter's inventory to have it replaced"
 	}
 	return m
 }
