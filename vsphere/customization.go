@@ -1,80 +1,120 @@
 package vsphere
 
 import (
-	"sync"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
 
+	"github.com/vmware/govmomi/object"
+	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// customizationInfo says how far a guest customization has come. Older versions do not have it, and would refuse to read anything along
-// with it. There, and where an older host leaves it out, the events tell.
-const (
-	customizationInfo  = "guest.customizationInfo"
-	customizationSince = "7.0.2.0"
-)
+// windowsNameLimit is the longest name of a Windows computer (NetBIOS). vCenter cuts longer ones, and names that differ at the end only
+// become one.
+const windowsNameLimit = 15
 
-// customizing are the events of guest customizations, the failures' whole family by name.
-var customizing = []string{
-	"CustomizationStartedEvent", "CustomizationSucceeded", "CustomizationFailed", "CustomizationLinuxIdentityFailed",
-	"CustomizationNetworkSetupFailed", "CustomizationSysprepFailed", "CustomizationUnknownFailure",
+// chooseCustomization reads the customization specification. It is used as it was then: a change shows with the next configuration.
+func (c *Client) chooseCustomization(ctx context.Context, p *placement, source mo.VirtualMachine) error {
+	name := p.template.Customization
+	if name == "" {
+		return nil
+	}
+	if c.vim.ServiceContent.CustomizationSpecManager == nil {
+		return misconfigured(name, "this vCenter has no customization specifications", "leave customization out")
+	}
+	item, err := object.NewCustomizationSpecManager(c.vim).GetCustomizationSpec(ctx, name)
+	if err != nil {
+		return unread(name, err)
+	}
+	p.customization = &item.Spec
+	return p.customizable(c.pool, source)
 }
 
-func customizationState(v any) Customization {
-	info, _ := v.(types.GuestInfoCustomizationInfo)
-	switch types.GuestInfoCustomizationStatus(info.CustomizationStatus) {
-	case types.GuestInfoCustomizationStatusTOOLSDEPLOYPKG_PENDING, types.GuestInfoCustomizationStatusTOOLSDEPLOYPKG_RUNNING:
-		return CustomizationRunning
-	case types.GuestInfoCustomizationStatusTOOLSDEPLOYPKG_SUCCEEDED:
-		return CustomizationSucceeded
-	case types.GuestInfoCustomizationStatusTOOLSDEPLOYPKG_FAILED:
-		return CustomizationFailed
+func unread(name string, err error) error {
+	var e *Error
+	switch errors.As(wrap("read customization specification", name, err), &e); e.Kind {
+	case NotFound:
+		e.Kind, e.Err, e.Hint = Misconfigured, errors.New("there is none of that name"), "save it in vCenter, or set customization to one that is"
+	case Forbidden:
+		e.Hint = "grant the account VirtualMachine.Provisioning.ReadCustSpecs on the root of vCenter's inventory"
 	default:
-		return ""
 	}
+	return e
 }
 
-// customizationEvent is the state that an event tells of; empty: it is about something else.
-func customizationEvent(e types.BaseEvent) Customization {
-	switch e.(type) {
-	case *types.CustomizationStartedEvent:
-		return CustomizationRunning
-	case *types.CustomizationSucceeded:
-		return CustomizationSucceeded
-	case types.BaseCustomizationFailed:
-		return CustomizationFailed
-	default:
-		return ""
+// customizable refuses what would make the customization of each machine fail, and only after its clone.
+func (p *placement) customizable(pool string, source mo.VirtualMachine) error {
+	spec := p.customization
+	cards := len(p.template.Networks)
+	if cards == 0 {
+		cards = len(object.VirtualDeviceList(source.Config.Hardware.Device).SelectByType((*types.VirtualEthernetCard)(nil)))
 	}
+	if len(spec.NicSettingMap) != cards {
+		return misconfigured("customization", fmt.Sprintf("%s is for %d network cards, and machines have %d",
+			p.template.Customization, len(spec.NicSettingMap), cards), "make the numbers equal")
+	}
+	for _, card := range spec.NicSettingMap {
+		if _, asks := card.Adapter.Ip.(*types.CustomizationUnknownIpGenerator); asks {
+			return misconfigured("customization", p.template.Customization+" asks a person for each machine's address", "let it use DHCP")
+		}
+	}
+	return p.nameable(pool, source.Config.GuestId)
 }
 
-// outcomesKept bounds the memory of customizations.
-const outcomesKept = 4096
-
-// outcomes remembers what the events last said of the customization of VMs, the latest [outcomesKept] of them. The zero value is ready.
-type outcomes struct {
-	mu    sync.Mutex
-	known map[Ref]Customization
-	order []Ref
+// nameable checks the computer names that the specification makes.
+func (p *placement) nameable(pool, guest string) error {
+	switch computerName(p.customization).(type) {
+	case *types.CustomizationUnknownName:
+		return misconfigured("customization", p.template.Customization+" asks a person for each machine's computer name",
+			"let it use the virtual machine's name")
+	case *types.CustomizationFixedName:
+		p.notes = append(p.notes, p.template.Customization+" gives all machines the same computer name: let it use the virtual machine's name.")
+	}
+	limit := p.nameLimit(guest)
+	sample, err := sampleOrder(p.template, pool)
+	if err != nil || limit == 0 {
+		return err
+	}
+	if n := utf8.RuneCountInString(sample.Name); n > limit {
+		return misconfigured("nameTemplate", fmt.Sprintf("it makes names of %d characters, and a Windows computer name has %d at most", n, limit),
+			"shorten it; {{.Short}} takes 8 of them")
+	}
+	return nil
 }
 
-func (o *outcomes) of(ref Ref) Customization {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.known[ref]
+// nameLimit is the longest VM name in force; 0 is vCenter's own. A Windows guest that is customized takes the VM's name, unless the
+// specification makes another.
+func (p placement) nameLimit(guest string) int {
+	if p.customization == nil || !p.windows(guest) {
+		return 0
+	}
+	switch computerName(p.customization).(type) {
+	case *types.CustomizationFixedName, *types.CustomizationPrefixName, *types.CustomizationCustomName:
+		return 0
+	}
+	return windowsNameLimit
 }
 
-func (o *outcomes) note(ref Ref, c Customization) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.known == nil {
-		o.known = map[Ref]Customization{}
+// windows says whether the guest is Windows, by the specification or by the template's guest id ("windows2019srv_64Guest",
+// "winNetEnterpriseGuest").
+func (p placement) windows(guest string) bool {
+	switch p.customization.Identity.(type) {
+	case *types.CustomizationSysprep, *types.CustomizationSysprepText:
+		return true
 	}
-	if _, again := o.known[ref]; !again {
-		o.order = append(o.order, ref)
+	return strings.HasPrefix(strings.ToLower(guest), "win")
+}
+
+// computerName is how the specification names computers; nil if it does not say.
+func computerName(spec *types.CustomizationSpec) types.BaseCustomizationName {
+	switch identity := spec.Identity.(type) {
+	case *types.CustomizationSysprep:
+		return identity.UserData.ComputerName
+	case *types.CustomizationLinuxPrep:
+		return identity.HostName
 	}
-	o.known[ref] = c
-	if len(o.order) > outcomesKept {
-		delete(o.known, o.order[0])
-		o.order = o.order[1:]
-	}
+	return nil
 }

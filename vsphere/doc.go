@@ -36,6 +36,31 @@
 // event history collector; losing all events costs latency only. Own operations are known from their tasks, which one poller watches.
 // Property collector waits are not used: vcsim deadlocks under them, and on vCenter the sweep costs little.
 //
+// # Parts
+//
+// Which file decides what:
+//
+//	client, config, machine, mark           what others see: the client, its settings, VMs, and the proof whose they are
+//	connector, dial, dialect                how vCenter is reached: certificates, proxies, the version of the API
+//	session, account, guard, keepalive      when a session is renewed, with which password, and how seldom
+//	faults, kind, failure, advice           what a SOAP fault means, and what a person is told to do; explain and labels add whose it is
+//	collect                                 what an answer of the property collector proves
+//	resolve, find, ancestors                from paths and ids to objects
+//	placement                               the provisioning template, resolved, step by step in:
+//	  shape, hosts, datastores, datastore_cluster, storage_policy, customization
+//	spec, naming, guestinfo, cloudinit      the clone spec, and what the guest is told
+//	clone, launcher, ledger, choose,        where a clone goes, what it was promised, and which place is not tried again
+//	  footprint
+//	poweron, poweron_together,              how power-ons are gathered, made by one call, followed, and made one by one
+//	  poweron_trace, poweron_manner
+//	ownership                               the proof before each change, and marks
+//	power, question, destroy, disks         how a machine ends, and whose its disks are
+//	task                                    the ends of all tasks
+//	inventory, observe, ips, cards,         what VMs look like: listings, properties, addresses
+//	  host_names
+//	events, outcomes                        hints, and how customizations ended
+//	doctor*, privileges                     what is checked before trouble, and the one table of privileges
+//
 // # Crash story
 //
 // Nothing here outlives the process but what is in vCenter: tasks run on, and Clones and Locate find them and their results again; the
@@ -79,7 +104,7 @@
 //   - about.instanceUuid stays the same through upgrades and restores of one vCenter, and about.apiVersion is a version that it accepts
 //     in a SOAPAction, as vimServiceVersions.xml lists it.
 //   - FetchUserPrivilegeOnEntities needs System.View, counts the privileges of the user's groups, and answers for every entity, with an
-//     empty list for one without a permission. openshift's vsphere-problem-detector (pkg/check/permissions.go) passes the user as configured,
+//     empty list for one without a permission. openshift's problem detector (pkg/check/permissions.go) passes the user as configured,
 //     we the userName of SessionManager.currentSession; if that form is not recognized, and the answer empty throughout, the session is
 //     asked by its key. Which privileges a call takes: API reference, and "Required Privileges for Common Tasks" for AddNewDisk and for
 //     PowerOn on the datacenter.

@@ -11,6 +11,13 @@ import (
 // linkedReserve is what a linked clone is expected to write in its first hours: its disks start empty and share the template's.
 const linkedReserve = 1 << 30
 
+// footprint is what a clone takes of its datastore, in bytes: its disks while it is made, its swap file at power-on.
+type footprint struct {
+	disks, swap int64
+}
+
+func (f footprint) total() int64 { return f.disks + f.swap }
+
 // footprintOf is what a clone takes of its datastore. The disks of a full clone keep the template's format: a thick one takes its whole
 // size, grown to diskGiB; a thin one what the template has written, which growing does not change. That thin disks fill up later is the
 // operator's bet and not promised for. The swap file has the size of the memory that is not reserved.

@@ -22,13 +22,6 @@ type spot struct {
 	store, host types.ManagedObjectReference
 }
 
-// footprint is what a clone takes of its datastore, in bytes: its disks while it is made, its swap file at power-on.
-type footprint struct {
-	disks, swap int64
-}
-
-func (f footprint) total() int64 { return f.disks + f.swap }
-
 // promise is what one clone was promised.
 type promise struct {
 	spot  spot

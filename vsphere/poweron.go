@@ -18,8 +18,8 @@ const (
 )
 
 // PowerOn powers on a VM that is provably ours and waits for it; a VM that is on already is a success. VMs of the pool's folder are
-// powered on together with those that are asked for at the same time, placed by DRS unless the template names hosts; the end of ctx ends the wait only. Capacity: no host
-// can take it now, or HA has to keep its reserve.
+// powered on together with those that are asked for at the same time, placed by DRS unless the template names hosts; the end of ctx ends
+// the wait only. Capacity: no host can take it now, or HA has to keep its reserve.
 func (c *Client) PowerOn(ctx context.Context, o Ownership) error {
 	err := c.powerOn(ctx, o)
 	if already(err, types.VirtualMachinePowerStatePoweredOn) {
