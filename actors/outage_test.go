@@ -184,7 +184,8 @@ func TestSlowSweepsDoNotMakeTheViewTooOld(t *testing.T) {
 			t.Errorf("pauses of %v and %v", short, long)
 		}
 	}
-	tight := observer{fetch: PoolFetch{RefreshInterval: vsphere.Duration(2 * time.Minute), ReachabilityTimeout: vsphere.Duration(3 * time.Minute)}}
+	fetch := PoolFetch{RefreshInterval: vsphere.Duration(2 * time.Minute), ReachabilityTimeout: vsphere.Duration(3 * time.Minute)}
+	tight := observer{fetch: fetch}
 	if pause := tight.pauseAfter(10 * time.Second); pause+20*time.Second > 3*time.Minute {
 		t.Errorf("pause of %v: too long for readers", pause)
 	}
