@@ -118,6 +118,7 @@ func (s *supervisor) show(ctx actor.Context, seat *seat, o observed) {
 	if o.vm.Connected {
 		o = s.withAddresses(seat, o)
 	}
+	o.frozen = s.held.freezing
 	ctx.Send(seat.pid, o)
 }
 

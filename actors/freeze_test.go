@@ -490,3 +490,28 @@ func TestAMissingPrivilegeIsToldUntilItIsThere(t *testing.T) {
 		}
 	})
 }
+
+func TestAFreezeGivesBootsTheirTimeAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.world.neverBoots = true
+		r.resize(1)
+		r.after(5 * time.Minute)
+		id := r.expect(Pending, 1)[0].ID
+		if err := r.pool.Freeze(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		r.after(time.Hour)
+		r.expect(Pending, 1)
+		r.thaw(false)
+		r.after(9 * time.Minute)
+		if got := r.expect(Pending, 1)[0].ID; got != id {
+			t.Errorf("%s waits in the place of %s", got, id)
+		}
+		r.after(3 * time.Minute)
+		for _, m := range r.view().Machines {
+			if m.ID == id && m.State.Allocated() {
+				t.Errorf("it may take for ever: %+v", m)
+			}
+		}
+	})
+}

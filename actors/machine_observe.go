@@ -1,8 +1,6 @@
 package actors
 
 import (
-	"time"
-
 	"github.com/asynkron/protoactor-go/actor"
 
 	"vspherepool/vsphere"
@@ -27,7 +25,7 @@ func (m *machineActor) observe(ctx actor.Context, o observed) {
 // booted is what it means to a machine that is on that it is not ready.
 func (m *machineActor) booted(o observed) event {
 	switch {
-	case m.bootOverdue(o.at):
+	case m.bootOverdue(o):
 		return deadlinePassed
 	case m.rec.Phase == booting && m.expected() && m.settings.customizes() && o.vm.Customization == vsphere.CustomizationFailed:
 		return customizationFailed
@@ -39,12 +37,16 @@ func (m *machineActor) booted(o observed) event {
 // bootOverdue says whether a boot has taken too long, by observations alone: time during which vSphere could not be seen is added.
 // Only a boot that this pool began has a deadline, of a machine that it may take away: of a machine found or attached running, no
 // address proves nothing.
-func (m *machineActor) bootOverdue(at time.Time) bool {
-	if gap := at.Sub(m.lastSeen); !m.lastSeen.IsZero() && gap > m.settings.Blind {
+func (m *machineActor) bootOverdue(o observed) bool {
+	gap := o.at.Sub(m.lastSeen)
+	switch {
+	case o.frozen:
+		m.bootUntil = o.at.Add(m.settings.BootTimeout)
+	case !m.lastSeen.IsZero() && gap > m.settings.Blind:
 		m.bootUntil = m.bootUntil.Add(gap)
 	}
-	m.lastSeen = at
-	return m.rec.Phase == booting && m.expected() && at.After(m.bootUntil)
+	m.lastSeen = o.at
+	return m.rec.Phase == booting && m.expected() && o.at.After(m.bootUntil)
 }
 
 // expected says whether the machine has to get ready or go.

@@ -220,6 +220,8 @@ type (
 		at       time.Time
 		vm       vsphere.VM
 		conflict string
+		// frozen says that nothing is ended now for not getting ready: the time for that begins anew after the freeze.
+		frozen bool
 	}
 	gone struct{ at time.Time }
 	// use: work with this provider and these settings from now on.

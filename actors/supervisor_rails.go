@@ -22,8 +22,9 @@ type railMemory struct {
 	// doubted counts the listings in a row that were not believed; lacking is the part of the machines, in percent, that the last of them
 	// lacked.
 	doubted, lacking int
-	// since is when the pool began to hold back.
-	since time.Time
+	// since is when the pool began to hold back; freezing says that it is frozen by hand or in a crisis.
+	since    time.Time
+	freezing bool
 }
 
 // frozen says why nothing may be started or stopped now; empty: all may.
@@ -116,6 +117,7 @@ func (s *supervisor) ownershipRail() Rail {
 
 // noteHolding tells when the pool begins to hold back, and when it goes on.
 func (s *supervisor) noteHolding(in planInput) {
+	s.held.freezing = in.still || in.crisis().holds()
 	reasons := s.heldBack(in)
 	switch {
 	case len(reasons) > 0 && s.held.since.IsZero():

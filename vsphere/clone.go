@@ -90,6 +90,9 @@ func (c *Client) Cancel(ctx context.Context, t Task) error {
 	if isFault(err, fault[types.InvalidState]()) || isFault(err, fault[types.ManagedObjectNotFound]()) {
 		return nil
 	}
+	if isFault(err, fault[types.NotSupported]()) { // elsewhere it is the configuration that asks for something unsupported
+		err = &Error{Kind: Busy, Fault: fault[types.NotSupported](), Err: err, Hint: "this task cannot be cancelled; it goes on to its end"}
+	}
 	return wrap("cancel", string(t), err)
 }
 

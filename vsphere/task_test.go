@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -279,5 +280,14 @@ func TestConclude(t *testing.T) {
 		if v, over := conclude(row.answer); over != row.over || over && (v.err != nil) != row.fails {
 			t.Errorf("%s: %+v, %t", name, v, over)
 		}
+	}
+}
+
+// TestCancelWhatCannotBeCancelled does not blame the configuration.
+func TestCancelWhatCannotBeCancelled(t *testing.T) {
+	c := &Client{vim: scripted(&script{answer: func(int, soap.HasFault, soap.HasFault) error { return soapFault(&types.NotSupported{}) }})}
+	err := c.Cancel(t.Context(), "task-1")
+	if KindOf(err) != Busy || strings.Contains(err.Error(), needsSetting) {
+		t.Error(err)
 	}
 }
