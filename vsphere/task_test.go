@@ -7,11 +7,11 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
