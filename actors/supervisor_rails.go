@@ -71,13 +71,21 @@ func (s *supervisor) heldBack(in planInput) []string {
 	if in.frozen != "" {
 		reasons = append(reasons, in.frozen)
 	}
-	if s.pool.Still != nil {
-		reasons = append(reasons, "frozen by hand: "+cmp.Or(s.pool.Still.Reason, "no reason was given"))
+	if ordered := s.byHand(); ordered != "" {
+		reasons = append(reasons, ordered)
 	}
 	if r := freezeRail(in); r.Holding {
 		reasons = append(reasons, r.Reason)
 	}
 	return reasons
+}
+
+// byHand says why somebody froze the pool; empty: nobody did.
+func (s *supervisor) byHand() string {
+	if s.pool.Still == nil {
+		return ""
+	}
+	return "frozen by hand: " + cmp.Or(s.pool.Still.Reason, "no reason was given")
 }
 
 // freeze is what the pool tells of its rails.

@@ -145,10 +145,11 @@ func (s *supervisor) status() Status {
 		st.Outage = s.stale().Error()
 	case s.sight.outage == "":
 		st.Frozen = strings.Join(freeze.Reasons, "; ")
-	case s.sight.misfit:
-		st.Blocked = "the configuration does not fit this vCenter: " + s.sight.outage
 	default:
-		st.Outage = s.sight.outage
+		st.Outage, st.Frozen = s.sight.outage, s.byHand()
+	}
+	if s.sight.outage != "" && s.sight.misfit {
+		st.Blocked = "the configuration does not fit this vCenter: " + s.sight.outage
 	}
 	st.Blocked = cmp.Or(st.Blocked, s.unmakeable(), s.lacking())
 	if s.provider != nil {

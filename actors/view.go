@@ -153,7 +153,7 @@ type Status struct {
 	Configured bool
 	// Pool is the pool's name, empty while unconfigured.
 	Pool string
-	// Outage says what keeps vCenter from being read, Blocked what keeps machines from being made, Frozen why replacements wait;
+	// Outage says what keeps vCenter from being read, whoever is to blame, Blocked what keeps machines from being made, Frozen why replacements wait;
 	// each is a sentence for a person, empty when all is well.
 	Outage  string
 	Blocked string
