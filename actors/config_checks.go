@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
@@ -99,6 +100,11 @@ func templatePairings(tpl vsphere.Template, pool string) []pairing {
 			"needs cloneMode \"full\": a linked clone's disk cannot be resized",
 		},
 		{
+			"provisioningTemplate.addresses.allow", "provisioningTemplate.addresses.ignore",
+			len(tpl.Addresses.Allow) > 0 && !slices.ContainsFunc(tpl.Addresses.Allow, outside(tpl.Addresses.Ignore)),
+			"leaves no address: addresses.ignore takes all of it away",
+		},
+		{
 			"provisioningTemplate.datastores", "provisioningTemplate.datastore", len(tpl.Datastores) > 0 && tpl.Datastore != "",
 			"must not be given together with datastore: keep one of the two",
 		},
@@ -183,5 +189,16 @@ func checkName(name string) string {
 		return fmt.Sprintf("makes names of more than %d characters", maxName)
 	default:
 		return ""
+	}
+}
+
+// outside says of a network whether none of the others holds all of it. What is no network is outside of any.
+func outside(others []string) func(string) bool {
+	return func(text string) bool {
+		network, err := netip.ParsePrefix(text)
+		return err != nil || !slices.ContainsFunc(others, func(o string) bool {
+			other, err := netip.ParsePrefix(o)
+			return err == nil && other.Bits() <= network.Bits() && other.Contains(network.Addr())
+		})
 	}
 }

@@ -182,7 +182,7 @@ func TestParseConfigProblems(t *testing.T) {
 		"linked disk":   {machineTemplate("cloneMode: linked, diskGiB: 40"), "provisioningTemplate.diskGiB"},
 		"clone mode":    {machineTemplate("cloneMode: instant"), "provisioningTemplate.cloneMode"},
 		"negative hardware": {
-			machineTemplate("cpus: -1, memoryMiB: -1, diskGiB: -1"),
+			machineTemplate("cpus: -1, memoryMiB: -4, diskGiB: -1"),
 			"provisioningTemplate.cpus provisioningTemplate.memoryMiB provisioningTemplate.diskGiB",
 		},
 		"ready":                 {machineTemplate("ready: tools"), "provisioningTemplate.ready"},
@@ -195,6 +195,10 @@ func TestParseConfigProblems(t *testing.T) {
 		},
 		"butane":        {machineTemplate("ignition: {config: 'variant: fcos hunter2'}"), "provisioningTemplate.ignition.config"},
 		"ignition file": {machineTemplate("ignition: {configFile: testdata/absent}"), "provisioningTemplate.ignition.configFile"},
+		"no address left": {
+			machineTemplate("addresses: {allow: [10.1.0.0/16], ignore: [10.0.0.0/8]}"), "provisioningTemplate.addresses.allow",
+		},
+		"odd memory": {machineTemplate("memoryMiB: 1023"), "provisioningTemplate.memoryMiB"},
 		"no ignition in it": {
 			machineTemplate("ignition: {configFile: testdata/config_sample.yaml}"), "provisioningTemplate.ignition.configFile",
 		},

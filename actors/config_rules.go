@@ -46,7 +46,7 @@ var configKeys = []configKey{
 	{path: "provisioningTemplate.cloneMode", rules: []rule{oneOf(vsphere.CloneLinked, vsphere.CloneFull)}},
 	{path: "provisioningTemplate.folder", required: true},
 	{path: "provisioningTemplate.cpus", rules: []rule{atLeast(0)}},
-	{path: "provisioningTemplate.memoryMiB", rules: []rule{atLeast(0)}},
+	{path: "provisioningTemplate.memoryMiB", rules: []rule{atLeast(0), multipleOf(4)}},
 	{path: "provisioningTemplate.diskGiB", rules: []rule{atLeast(0)}},
 	{path: "provisioningTemplate.ready", byDefault: vsphere.ReadyIP, rules: []rule{oneOf(vsphere.ReadyIP, vsphere.ReadyPoweredOn)}},
 	{path: "provisioningTemplate.addresses.allow", rules: []rule{cidrs}},
@@ -199,6 +199,14 @@ func upTo(high int) rule {
 			n := value.(int)
 			return unless(1 <= n && n <= high, fmt.Sprintf("must be 1 to %d", high))
 		},
+	}
+}
+
+// multipleOf is what vSphere asks of memory sizes.
+func multipleOf(n int) rule {
+	return rule{
+		keywords: map[string]any{"multipleOf": n},
+		check:    func(value any) string { return unless(value.(int)%n == 0, fmt.Sprintf("must be a multiple of %d", n)) },
 	}
 }
 

@@ -515,3 +515,18 @@ func TestAFreezeGivesBootsTheirTimeAnew(t *testing.T) {
 		}
 	})
 }
+
+func TestAMissingPrivilegeThatACallerMetIsTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.grown(1)
+		id := string(r.expect(Running, 1)[0].ID)
+		r.world.fail("write", vsphere.Forbidden)
+		if err := r.pool.SetMembership(t.Context(), id, Membership{Active: true}); KindOf(err) != Unavailable {
+			t.Errorf("%v", err)
+		}
+		r.after(time.Second)
+		if st, _ := r.pool.Status(t.Context()); !strings.Contains(st.Blocked, "a privilege is missing: write") {
+			t.Errorf("%+v", st)
+		}
+	})
+}

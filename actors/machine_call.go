@@ -72,6 +72,9 @@ func (m *machineActor) callEnded(ctx actor.Context, o outcome) {
 	switch {
 	case o.err != nil:
 		m.reply(ctx, c, m.callFailure(o.err))
+		if vsphere.KindOf(o.err) == vsphere.Forbidden {
+			m.publish(ctx, launchOutcome{denied: o.err.Error()})
+		}
 	case c.leaves():
 		m.calls.claimed = true
 		ctx.Send(ctx.Parent(), claimed{gen: m.gen, call: c, rec: m.claimedRecord(c)})

@@ -115,6 +115,7 @@ const (
 	blockedNow
 	frozenNow
 	viewAge
+	unreachableNow
 	orphansNow
 	foreignNow
 )
@@ -124,21 +125,22 @@ var conditions = [...]struct {
 	name, help string
 	label      string
 }{
-	machinesNow:  {"machines", "Machines listed, by state.", "state"},
-	desiredNow:   {"desired_size", "Desired size in force, within the bounds.", ""},
-	requestedNow: {"requested_size", "Desired size that was asked for.", ""},
-	allocatedNow: {"allocated", "Machines in REQUESTED, PENDING or RUNNING.", ""},
-	activeNow:    {"active", "Allocated machines that count towards the desired size.", ""},
-	railLimit:    {"rail_limit", "Where a rail begins to hold, in its own unit; 0 is nowhere.", "rail"},
-	railValue:    {"rail_value", "How much of a rail's limit is used.", "rail"},
-	railHolding:  {"rail_holding", "1 while a rail holds something back.", "rail"},
-	startedNow:   {"started", "1 while the pool is started.", ""},
-	outageNow:    {"outage", "1 while vSphere cannot be read.", ""},
-	blockedNow:   {"blocked", "1 while no machines can be made.", ""},
-	frozenNow:    {"frozen", "1 while the pool holds still, by itself or by order.", ""},
-	viewAge:      {"view_age_seconds", "Time since vSphere was last seen whole.", ""},
-	orphansNow:   {"orphans", "VMs that carry the pool's mark without being members.", ""},
-	foreignNow:   {"foreign_vms", "Other VMs in the pool's folder.", ""},
+	machinesNow:    {"machines", "Machines listed, by state.", "state"},
+	desiredNow:     {"desired_size", "Desired size in force, within the bounds.", ""},
+	requestedNow:   {"requested_size", "Desired size that was asked for.", ""},
+	allocatedNow:   {"allocated", "Machines in REQUESTED, PENDING or RUNNING.", ""},
+	activeNow:      {"active", "Allocated machines that count towards the desired size.", ""},
+	railLimit:      {"rail_limit", "Where a rail begins to hold, in its own unit; 0 is nowhere.", "rail"},
+	railValue:      {"rail_value", "How much of a rail's limit is used.", "rail"},
+	railHolding:    {"rail_holding", "1 while a rail holds something back.", "rail"},
+	startedNow:     {"started", "1 while the pool is started.", ""},
+	outageNow:      {"outage", "1 while vSphere cannot be read.", ""},
+	blockedNow:     {"blocked", "1 while no machines can be made.", ""},
+	frozenNow:      {"frozen", "1 while the pool holds still, by itself or by order.", ""},
+	viewAge:        {"view_age_seconds", "Time since vSphere was last seen whole.", ""},
+	unreachableNow: {"unreachable", "Machines whose VMs vCenter cannot tell about.", ""},
+	orphansNow:     {"orphans", "VMs that carry the pool's mark without being members.", ""},
+	foreignNow:     {"foreign_vms", "Other VMs in the pool's folder.", ""},
 }
 
 // subject is what is asked for the conditions: a [Pool].
@@ -212,6 +214,7 @@ func tellStatus(tell teller, s Status) {
 	tell(startedNow, yes(s.Started))
 	tell(outageNow, yes(s.Outage != ""))
 	tell(blockedNow, yes(s.Blocked != ""))
+	tell(unreachableNow, float64(s.Unreachable))
 	tell(orphansNow, float64(s.Orphans))
 	tell(foreignNow, float64(s.Foreign))
 	if !s.Observed.IsZero() {

@@ -50,6 +50,7 @@ func (s *supervisor) surveyed(ctx actor.Context, f surveyed) {
 	for _, vm := range f.vms {
 		step.ids = append(step.ids, s.adopt(vm)...)
 	}
+	s.warnOfOthers(f.vms)
 	unread, vCenter, epoch := s.sight.unread, s.provider.Site().VCenter, nextEpoch(f.vms)
 	s.commit(ctx, func(p *PoolRecord) {
 		p.Rebuilt, p.VCenter, p.Unread = true, vCenter, unread

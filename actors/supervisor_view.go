@@ -134,7 +134,8 @@ func (s *supervisor) status() Status {
 	freeze := s.freeze()
 	st := Status{
 		Started: s.pool.Started && s.config != nil, Configured: s.config != nil,
-		Orphans: len(s.established()), Foreign: s.sight.foreign, Observed: s.sight.observed, Holding: inForce(freeze.Rails),
+		Unreachable: s.unreachable(), Orphans: len(s.established()), Foreign: s.sight.foreign,
+		Observed: s.sight.observed, Holding: inForce(freeze.Rails),
 	}
 	if s.config == nil {
 		return st
@@ -156,6 +157,16 @@ func (s *supervisor) status() Status {
 		st.Notes = append(slices.Clone(s.provider.Site().Notes), s.diagnoses()...)
 	}
 	return st
+}
+
+func (s *supervisor) unreachable() int {
+	n := 0
+	for _, seat := range s.seats {
+		if seat.unknown && seat.rec.allocated() {
+			n++
+		}
+	}
+	return n
 }
 
 // unmakeable says why no machines can be made; empty: they can.

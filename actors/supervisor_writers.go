@@ -119,3 +119,14 @@ func nextEpoch(found []vsphere.VM) int {
 	}
 	return epoch + 1
 }
+
+// warnOfOthers tells whose members are being taken over: of a server whose state was lost, one hopes.
+func (s *supervisor) warnOfOthers(found []vsphere.VM) {
+	for _, vm := range found {
+		if other := vm.Mark.Writer; other.ID != "" && other.ID != s.pool.Writer.ID {
+			s.Log.Warn("members of another state directory are taken over; if its server still runs, that one stops changing anything now",
+				"pool", s.config.Name, "writer", other.ID, "count", len(found))
+			return
+		}
+	}
+}

@@ -153,8 +153,8 @@ type Status struct {
 	Configured bool
 	// Pool is the pool's name, empty while unconfigured.
 	Pool string
-	// Outage says what keeps vCenter from being read, whoever is to blame, Blocked what keeps machines from being made, Frozen why replacements wait;
-	// each is a sentence for a person, empty when all is well.
+	// Outage says what keeps vCenter from being read, whoever is to blame, Blocked what keeps machines from being made, Frozen why
+	// replacements wait; each is a sentence for a person, empty when all is well.
 	Outage  string
 	Blocked string
 	Frozen  string
@@ -162,6 +162,8 @@ type Status struct {
 	Observed time.Time
 	// Holding are the rails that hold something back now.
 	Holding []Rail
+	// Unreachable counts the machines whose VMs vCenter cannot tell about.
+	Unreachable int
 	// Orphans counts VMs that are marked as this pool's without being members, Foreign other VMs in the pool's folder.
 	Orphans int
 	Foreign int

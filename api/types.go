@@ -61,17 +61,18 @@ type (
 	}
 
 	statusDoc struct {
-		Started    bool         `json:"started"`
-		Configured bool         `json:"configured"`
-		Pool       string       `json:"pool,omitempty"`
-		Observed   string       `json:"observed,omitempty"`
-		Outage     string       `json:"outage,omitempty"`
-		Blocked    string       `json:"blocked,omitempty"`
-		Frozen     string       `json:"frozen,omitempty"`
-		Holding    []holdingDoc `json:"holding,omitempty"`
-		Orphans    int          `json:"orphans,omitempty"`
-		Foreign    int          `json:"foreign,omitempty"`
-		Notes      []string     `json:"notes,omitempty"`
+		Started     bool         `json:"started"`
+		Configured  bool         `json:"configured"`
+		Pool        string       `json:"pool,omitempty"`
+		Observed    string       `json:"observed,omitempty"`
+		Outage      string       `json:"outage,omitempty"`
+		Blocked     string       `json:"blocked,omitempty"`
+		Frozen      string       `json:"frozen,omitempty"`
+		Holding     []holdingDoc `json:"holding,omitempty"`
+		Unreachable int          `json:"unreachable,omitempty"`
+		Orphans     int          `json:"orphans,omitempty"`
+		Foreign     int          `json:"foreign,omitempty"`
+		Notes       []string     `json:"notes,omitempty"`
 	}
 
 	holdingDoc struct {
@@ -163,7 +164,7 @@ func healthOf(s actors.Status) statusDoc {
 	return statusDoc{
 		Started: s.Started, Configured: s.Configured, Pool: s.Pool, Observed: optionalTimestamp(s.Observed),
 		Outage: s.Outage, Blocked: s.Blocked, Frozen: s.Frozen, Holding: holding,
-		Orphans: s.Orphans, Foreign: s.Foreign, Notes: s.Notes,
+		Unreachable: s.Unreachable, Orphans: s.Orphans, Foreign: s.Foreign, Notes: s.Notes,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	sessions "github.com/vmware/govmomi/session"
@@ -25,6 +26,8 @@ type account struct {
 	vcenter string
 	// opened says that this client had a session before. Logins are made one at a time.
 	opened bool
+	// doubtful says that a login was refused although there had been a session: it may be alive after all.
+	doubtful atomic.Bool
 }
 
 // meet makes the account that of the vCenter that was dialled.
@@ -55,28 +58,38 @@ func (a *account) login(ctx context.Context) error {
 		return err
 	}
 	defer a.guard.release()
+	if a.opened {
+		if alive, err := a.alive(ctx); alive || err != nil {
+			return err
+		}
+	}
 	if err := a.guard.admit(password, time.Now()); err != nil {
 		return err
 	}
-	if alive, err := a.resumed(ctx); alive || err != nil {
+	if err := a.reopen(ctx); err != nil {
 		return err
 	}
 	return a.present(ctx, password)
 }
 
-// resumed finds out whether the client's session is alive after all, and else whether another one may be opened. Logging in to a living
-// session would be refused as if the password were wrong.
-func (a *account) resumed(ctx context.Context) (alive bool, err error) {
+// reopen finds out whether another session may be opened in the place of one that was lost. The caller has seen that it is: a login to
+// a living session would be refused as if the password were wrong.
+func (a *account) reopen(ctx context.Context) error {
 	if !a.opened {
-		return false, nil
-	}
-	if alive, err = a.alive(ctx); alive || err != nil {
-		return alive, err
+		return nil
 	}
 	if err := a.guard.lost(time.Now()); err != nil {
-		return false, err
+		return err
 	}
-	return false, a.recognize(ctx)
+	return a.recognize(ctx)
+}
+
+// worked hears that vCenter answered a call that takes a session. A login that was refused meanwhile was refused for that session's sake,
+// and says nothing of the password.
+func (a *account) worked() {
+	if a.doubtful.CompareAndSwap(true, false) {
+		a.guard.pardon()
+	}
 }
 
 // alive says whether vCenter knows the client's session. Anybody may ask, unlike SessionIsActive, which takes a privilege.
@@ -112,10 +125,14 @@ func (a *account) present(ctx context.Context, password string) error {
 	err := sessions.NewManager(a.vim).Login(ctx, url.UserPassword(a.user, password))
 	if failure, failed := errors.AsType[*Error](wrap("log in", a.user, err)); failed {
 		a.guard.failed(password, failure, time.Now())
+		if a.opened && failure.Kind == BadLogin {
+			a.doubtful.Store(true)
+		}
 		return failure
 	}
 	a.guard.granted(password)
 	a.opened = true
+	a.doubtful.Store(false)
 	return nil
 }
 

@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
+	"net"
+	"net/http"
+	"net/url"
 	"strings"
+	"syscall"
 
 	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
@@ -106,4 +110,24 @@ func distrust(err error) string {
 	}
 	return "set caFile, or, once compared with vCenter's own, thumbprints: [" +
 		soap.ThumbprintSHA256(untrusted.UnverifiedCertificates[0]) + "]"
+}
+
+// unreached tells what to look at when nobody, or somebody else than vCenter, answers.
+func unreached(err error) string {
+	failed, ok := errors.AsType[*url.Error](err)
+	if !ok || failed.Err == nil {
+		return ""
+	}
+	_, unknown := errors.AsType[*net.DNSError](err)
+	switch text := failed.Err.Error(); {
+	case unknown:
+		return "see the host name in url, and the name servers"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "see that vCenter runs, and the port in url"
+	case strings.HasPrefix(text, "404 "):
+		return "see the path in url: it is /sdk on a vCenter"
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "url leads to a server without TLS: that is no vCenter; a simulator takes http://"
+	}
+	return ""
 }

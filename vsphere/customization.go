@@ -35,12 +35,12 @@ func (c *Client) chooseCustomization(ctx context.Context, p *placement, source m
 
 func unread(name string, err error) error {
 	var e *Error
-	switch errors.As(wrap("read customization specification", name, err), &e); e.Kind {
-	case NotFound:
-		e.Kind, e.Err, e.Hint = Misconfigured, errors.New("there is none of that name"), "save it in vCenter, or set customization to one that is"
-	case Forbidden:
+	errors.As(wrap("read customization specification", name, err), &e)
+	switch {
+	case e.Fault == fault[types.NotFound]():
+		e.Err, e.Hint = errors.New("there is none of that name"), "save it in vCenter, or set customization to one that is"
+	case e.Kind == Forbidden:
 		e.Hint = "grant the account VirtualMachine.Provisioning.ReadCustSpecs on the root of vCenter's inventory"
-	default:
 	}
 	return e
 }

@@ -114,3 +114,27 @@ func (c *cutConn) Write(b []byte) (int, error) {
 	}
 	return c.Conn.Write(b)
 }
+
+// Nobody answers, or somebody else does: the error says where to look.
+func TestUnreachedSaysWhereToLook(t *testing.T) {
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = closed.Close()
+	for name, row := range map[string]struct{ url, says string }{
+		"wrong path":        {plain.URL + "/nope", "the path in url"},
+		"no TLS":            {strings.Replace(plain.URL, "http://", "https://", 1) + "/sdk", "without TLS"},
+		"nobody listens":    {"https://" + closed.Addr().String() + "/sdk", "the port in url"},
+		"no such host name": {"https://vcenter.invalid/sdk", "the host name in url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := NewConnector("test").Connect(t.Context(), "web", Connection{URL: row.url, Username: "u", Password: "p"}, Template{})
+			if KindOf(err) != Unreachable || !strings.Contains(err.Error(), row.says) {
+				t.Errorf("%s: %v", KindOf(err), err)
+			}
+		})
+	}
+}

@@ -84,14 +84,14 @@ func checkTemplate(e *examination) []Finding {
 				Message: fmt.Sprintf("the template %s is %s: it cannot be cloned", name, state),
 				Remedy:  "see to its host and its datastore",
 			})
-		case power == types.VirtualMachinePowerStatePoweredOn:
+		case power == types.VirtualMachinePowerStatePoweredOn && !e.c.place.linked: // a snapshot's disks are at rest
 			out = append(out, Finding{
 				Check: "template", Object: name, Severity: Warning,
 				Message: fmt.Sprintf("the template %s is powered on: full clones get its disks as after a power failure", name),
 				Remedy:  "shut it down, or convert it to a template",
 			})
 		case state != "":
-			out = append(out, fine("template", name, fmt.Sprintf("the template %s is there and not running", name))...)
+			out = append(out, fine("template", name, fmt.Sprintf("the template %s is there", name))...)
 		}
 	}
 	return out

@@ -188,7 +188,7 @@ func TestDoctorHealthySite(t *testing.T) {
 		edit func(*examination)
 		says []string
 	}{
-		"as it is": {nil, []string{"is there and not running", "ds1 (datastore-1) has 1024.0 GiB free", "DRS is on in cluster C0"}},
+		"as it is": {nil, []string{"the template /DC0/vm/t is there", "ds1 (datastore-1) has 1024.0 GiB free", "DRS is on in cluster C0"}},
 		"linked": {func(e *examination) {
 			e.c.place.linked, e.c.place.snapshot, e.c.place.snapshotName = true, &types.ManagedObjectReference{}, "base"
 		}, []string{"linked clones of snapshot base of /DC0/vm/t"}},

@@ -81,7 +81,7 @@ func wrap(op, object string, err error) error {
 		named.Op, named.Object = cmp.Or(known.Op, op), cmp.Or(known.Object, object)
 		return &named
 	}
-	e := &Error{Op: op, Object: object, Kind: Unreachable, Hint: distrust(err), Task: taskOf(err), Err: err}
+	e := &Error{Op: op, Object: object, Kind: Unreachable, Hint: cmp.Or(distrust(err), unreached(err)), Task: taskOf(err), Err: err}
 	switch f := faultOf(err); {
 	case f != nil:
 		e.Kind, e.Fault, e.Hint = kindOf(f), nameOf(f), hint(f, labelsIn(err))

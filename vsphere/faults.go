@@ -40,7 +40,7 @@ var treatments = map[string]treatment{
 	fault[types.PasswordExpired]():     {kind: BadLogin, remedy: "renew the account's password"},
 	fault[types.SecurityError]():       {kind: Forbidden},
 
-	fault[types.NotFound]():              {kind: NotFound},
+	fault[types.NotFound]():              {kind: Misconfigured, remedy: "something that it refers to is not there"}, // not the object itself
 	fault[types.ManagedObjectNotFound](): {kind: NotFound, remedy: "it was deleted, moved to another vCenter or not completely created"},
 	fault[types.DuplicateName]():         {kind: NameTaken, remedy: "another name is chosen"},
 	fault[types.AlreadyExists]():         {kind: NameTaken, remedy: "another name is chosen"},

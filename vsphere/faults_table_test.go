@@ -53,7 +53,7 @@ var faultRows = []struct {
 		}}, Forbidden, "grant the privilege A.B and C.D on ResourcePool resgroup-9, and E.F on VirtualMachine vm-1",
 	},
 	{"vm gone", &types.ManagedObjectNotFound{Obj: vmRef("vm-1")}, NotFound, "there is no VirtualMachine vm-1"},
-	{"not found", &types.NotFound{}, NotFound, ""},
+	{"not found", &types.NotFound{}, Misconfigured, "refers to"},
 
 	{"name taken", &types.DuplicateName{Name: "web-1"}, NameTaken, "another name"},
 	{"exists already", &types.AlreadyExists{}, NameTaken, "another name"},

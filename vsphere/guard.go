@@ -164,6 +164,16 @@ func (g *guard) failed(password string, e *Error, now time.Time) {
 	g.forget(now)
 }
 
+// pardon takes back the last refusal: the session that it was thought to open is alive.
+func (g *guard) pardon() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := len(g.failures); n > 0 {
+		g.failures = g.failures[:n-1]
+	}
+	g.open = true
+}
+
 func (g *guard) seal(password string) credential { return sha256.Sum256([]byte(g.salt + password)) }
 
 // tooSoon is a login that was not made, because the one before was made, and its session lost, a moment ago.

@@ -195,3 +195,25 @@ func TestCloseDoesNotHang(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A vCenter that for a while does not know a living session has logins refused that are in order. Once the session works again, that
+// does not count: when it is lost in earnest, one login renews it at once.
+func TestARefusalForTheSakeOfALivingSessionIsForgotten(t *testing.T) {
+	t.Parallel()
+	sim, proxy := troubled(t)
+	client := connect(t, sim, proxy.Connection())
+	must(t, proxy.Make(simulator.Trouble{Inject: []simulator.Injection{{Fault: &types.NotAuthenticated{}}}}))
+	_, err := client.Sweep(t.Context(), nil)
+	if err == nil {
+		t.Fatal("a sweep without a session")
+	}
+	must(t, proxy.Make(simulator.Trouble{}))
+	_, err = client.Sweep(t.Context(), nil)
+	must(t, err)
+	terminate(t, sim)
+	_, err = client.Sweep(t.Context(), nil)
+	must(t, err)
+	if n := logins(proxy); n != 3 {
+		t.Errorf("%d logins: one at first, one in vain, and one that counts", n)
+	}
+}

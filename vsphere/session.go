@@ -24,6 +24,8 @@ type keeper interface {
 	login(ctx context.Context) error
 	// alive says whether vCenter knows the session.
 	alive(ctx context.Context) (bool, error)
+	// worked hears of each call that vCenter answered in the session.
+	worked()
 }
 
 // session is the round tripper of all calls: it logs in again when vCenter has forgotten the session (idle time-out, restart,
@@ -64,7 +66,13 @@ func (s *session) open(ctx context.Context) error { return s.renew(ctx, 0) }
 func (s *session) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 	before := s.count()
 	err := s.call(ctx, req, res)
-	if s.keeper == nil || !lost(err, res) {
+	if s.keeper == nil {
+		return err
+	}
+	if !lost(err, res) {
+		if err == nil {
+			s.keeper.worked()
+		}
 		return err
 	}
 	if err := s.renew(ctx, before); err != nil {

@@ -49,6 +49,7 @@ func (f *forgetful) login(context.Context) error {
 	return f.cause
 }
 
+func (f *forgetful) worked()                             {}
 func (f *forgetful) alive(context.Context) (bool, error) { return f.open.Load(), nil }
 
 // keeping is a keeper of two functions.
@@ -58,6 +59,7 @@ type keeping struct {
 }
 
 func (k keeping) login(ctx context.Context) error     { return k.open(ctx) }
+func (keeping) worked()                               {}
 func (k keeping) alive(context.Context) (bool, error) { return k.known != nil && k.known(), nil }
 
 func ask(ctx context.Context, s *session) (*methods.RetrievePropertiesExBody, error) {

@@ -44,16 +44,17 @@ type (
 	}
 
 	statusDocument struct {
-		Started    bool           `json:"started"`
-		Configured bool           `json:"configured"`
-		Pool       string         `json:"pool"`
-		Outage     string         `json:"outage"`
-		Blocked    string         `json:"blocked"`
-		Frozen     string         `json:"frozen"`
-		Holding    []railDocument `json:"holding"`
-		Orphans    int            `json:"orphans"`
-		Foreign    int            `json:"foreign"`
-		Notes      []string       `json:"notes"`
+		Started     bool           `json:"started"`
+		Configured  bool           `json:"configured"`
+		Pool        string         `json:"pool"`
+		Outage      string         `json:"outage"`
+		Blocked     string         `json:"blocked"`
+		Frozen      string         `json:"frozen"`
+		Holding     []railDocument `json:"holding"`
+		Unreachable int            `json:"unreachable"`
+		Orphans     int            `json:"orphans"`
+		Foreign     int            `json:"foreign"`
+		Notes       []string       `json:"notes"`
 	}
 
 	freezeDocument struct {

@@ -41,11 +41,16 @@ func showStatus(ctx context.Context, c *client, out printer, _ []string) error {
 		{"outage", status.Outage},
 		{"blocked", status.Blocked},
 		{"frozen", status.Frozen},
+		{"unreachable", count(status.Unreachable)},
 		{"orphans", count(status.Orphans)},
 		{"foreign VMs", count(status.Foreign)},
 	}
 	for _, rail := range status.Holding {
-		rows = append(rows, []string{"held: " + rail.Name, rail.Reason + "; to lift it: " + rail.Lift})
+		reason := rail.Reason + "; to lift it: "
+		if strings.Contains(status.Frozen, rail.Reason) {
+			reason = "to lift it: " // the rest has been said
+		}
+		rows = append(rows, []string{"held: " + rail.Name, reason + rail.Lift})
 	}
 	for _, note := range status.Notes {
 		rows = append(rows, []string{"note", note})
