@@ -72,8 +72,8 @@ func (m *machineActor) callEnded(ctx actor.Context, o outcome) {
 	switch {
 	case o.err != nil:
 		m.reply(ctx, c, m.callFailure(o.err))
-		if vsphere.KindOf(o.err) == vsphere.Forbidden {
-			m.publish(ctx, launchOutcome{denied: o.err.Error()})
+		if message := denied(o.err); message != "" {
+			m.publish(ctx, launchOutcome{denied: message})
 		}
 	case c.leaves():
 		m.calls.claimed = true

@@ -87,7 +87,10 @@ func oldestStray(strays map[vsphere.Ref]stray, now time.Time, rails Rails) (stra
 	if len(may) == 0 {
 		return stray{}, false
 	}
-	return slices.MinFunc(may, func(a, b stray) int {
-		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.vm.Ref, b.vm.Ref))
-	}), true
+	return slices.MinFunc(may, stray.compare), true
+}
+
+// compare orders strays by how long they are known.
+func (o stray) compare(other stray) int {
+	return cmp.Or(o.since.Compare(other.since), cmp.Compare(o.vm.Ref, other.vm.Ref))
 }

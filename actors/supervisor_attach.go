@@ -26,7 +26,7 @@ type attachment struct {
 // receptive says why nothing can be attached now; nil: it can.
 func (s *supervisor) receptive() error {
 	err := s.usable()
-	if err == nil && s.rival != (vsphere.Writer{}) {
+	if err == nil && s.outranked() {
 		err = refuse(Unavailable, "nothing was changed: %s", s.rivalry())
 	}
 	if err == nil && (s.provider == nil || s.sight.outage != "") {

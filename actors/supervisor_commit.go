@@ -4,8 +4,6 @@ import (
 	"slices"
 
 	"github.com/asynkron/protoactor-go/actor"
-
-	"vspherepool/vsphere"
 )
 
 // step is what remains to be done once something is durable, or could not be made so. Steps are values: they are handed to whatever
@@ -160,7 +158,7 @@ func (s *supervisor) admit(c callMachine) error {
 		return c.call.admit(seat.rec)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
-	case s.rival != vsphere.Writer{}:
+	case s.outranked():
 		return refuse(Unavailable, "nothing was changed: %s", s.rivalry())
 	case s.sight.outage != "" && seat.rec.Ref != "":
 		return refuse(Unavailable, "vSphere cannot be reached, nothing was changed: %s", s.sight.outage)

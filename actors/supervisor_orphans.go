@@ -1,7 +1,6 @@
 package actors
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -54,7 +53,7 @@ func (s *supervisor) established() []stray {
 			out = append(out, o)
 		}
 	}
-	slices.SortFunc(out, func(a, b stray) int { return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.vm.Ref, b.vm.Ref)) })
+	slices.SortFunc(out, stray.compare)
 	return out
 }
 

@@ -34,7 +34,7 @@ func (s *supervisor) frozen() string {
 		return "the server is shutting down"
 	case !s.pool.Started:
 		return "the pool is stopped"
-	case s.rival != vsphere.Writer{}:
+	case s.outranked():
 		return s.rivalry()
 	default:
 		return s.blind()
@@ -138,29 +138,23 @@ func (s *supervisor) noteHolding(in planInput) {
 }
 
 func (s *supervisor) freezeByHand(ctx actor.Context, c freezePool) {
-	switch {
-	case s.draining || !s.loaded:
-		ctx.Respond(answer{err: errStopping()})
-	case s.config == nil:
-		ctx.Respond(answer{err: s.usable()})
-	default:
-		order := standstill{Reason: c.reason, Since: time.Now().UTC()}
-		s.Log.Warn("pool frozen by hand", "pool", s.config.Name, "reason", c.reason)
-		s.commit(ctx, func(p *PoolRecord) { p.Still = &order }, replyStep{ctx.Sender()})
+	if err := s.configured(); err != nil {
+		ctx.Respond(answer{err: err})
+		return
 	}
+	order := standstill{Reason: c.reason, Since: time.Now().UTC()}
+	s.Log.Warn("pool frozen by hand", "pool", s.config.Name, "reason", c.reason)
+	s.commit(ctx, func(p *PoolRecord) { p.Still = &order }, replyStep{ctx.Sender()})
 }
 
 // thaw takes the order to stand still back, and forgives what holds the pool now.
 func (s *supervisor) thaw(ctx actor.Context, c thawPool) {
-	switch {
-	case s.draining || !s.loaded:
-		ctx.Respond(answer{err: errStopping()})
-		return
-	case s.config == nil:
-		ctx.Respond(answer{err: s.usable()})
-		return
-	case s.rival != vsphere.Writer{} && !c.takeOver:
-		ctx.Respond(answer{err: refuse(Invalid, "%s; nothing was changed", s.rivalry())})
+	err := s.configured()
+	if err == nil && s.outranked() && !c.takeOver {
+		err = refuse(Invalid, "%s; nothing was changed", s.rivalry())
+	}
+	if err != nil {
+		ctx.Respond(answer{err: err})
 		return
 	}
 	s.Log.Warn("pool thawed by hand", "pool", s.config.Name)
@@ -171,10 +165,10 @@ func (s *supervisor) thaw(ctx actor.Context, c thawPool) {
 	for _, seat := range s.seats {
 		seat.condoned, seat.notBefore = seat.unknown, time.Time{}
 	}
-	rival := s.rival
+	outranked, rival := s.outranked(), s.rival
 	s.commit(ctx, func(p *PoolRecord) {
 		p.Still = nil
-		if rival != (vsphere.Writer{}) { // the machines that it made are to be found, too
+		if outranked { // the machines that it made are to be found, too
 			p.Writer.Epoch, p.Rebuilt = max(p.Writer.Epoch, rival.Epoch+1), false
 		}
 	}, thawStep{ctx.Sender()})
@@ -183,7 +177,7 @@ func (s *supervisor) thaw(ctx actor.Context, c thawPool) {
 type thawStep struct{ asker *actor.PID }
 
 func (st thawStep) finish(s *supervisor, ctx actor.Context, err error) {
-	if err == nil && s.rival != (vsphere.Writer{}) {
+	if err == nil && s.outranked() {
 		s.rival = vsphere.Writer{}
 		s.broadcast(ctx)
 		ctx.Send(s.observer, sweepSoon{})

@@ -127,7 +127,7 @@ func (s *supervisor) confront(ctx actor.Context, seat *seat, view panorama) (dou
 
 // unsettled machines have a clone under way: whatever the view has of it is left alone until the task has ended.
 func unsettled(p phase) bool {
-	return phases[p].holds == creates || p == requested || p == cancelled
+	return phases[p].holds == creates || p == requested
 }
 
 // sweepFailed notes that vSphere cannot be read: nothing is concluded, nothing is started or stopped.

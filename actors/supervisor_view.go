@@ -35,13 +35,22 @@ func (s *supervisor) answer(ctx actor.Context, value func() any) {
 
 // usable says why the pool takes no requests; nil: it does.
 func (s *supervisor) usable() error {
+	if err := s.configured(); err != nil {
+		return err
+	}
+	if !s.pool.Started {
+		return refuse(NotStarted, "attempt to invoke cloudpool before being started: POST to /start first")
+	}
+	return nil
+}
+
+// configured says why not even a stopped pool takes orders; nil: it does.
+func (s *supervisor) configured() error {
 	switch {
 	case s.draining || !s.loaded:
 		return errStopping()
 	case s.config == nil:
 		return refuse(NotStarted, "attempt to invoke cloudpool before being started: it has no configuration yet, POST one to /config")
-	case !s.pool.Started:
-		return refuse(NotStarted, "attempt to invoke cloudpool before being started: POST to /start first")
 	}
 	return nil
 }

@@ -39,6 +39,9 @@ func (s *supervisor) settings() settings {
 	return all
 }
 
+// outranked says whether somebody else keeps this pool.
+func (s *supervisor) outranked() bool { return s.rival != vsphere.Writer{} }
+
 // rivalry says that somebody else keeps this pool.
 func (s *supervisor) rivalry() string {
 	return fmt.Sprintf("another vspherepool (%s, epoch %d) keeps this pool, this one (%s, epoch %d) has stopped changing anything: "+
@@ -64,7 +67,7 @@ func (s *supervisor) watchWriters(ctx actor.Context, vms []vsphere.VM) {
 
 // hand is the provider that machines may work with; none while somebody else keeps the pool.
 func (s *supervisor) hand() Provider {
-	if s.rival != (vsphere.Writer{}) {
+	if s.outranked() {
 		return nil
 	}
 	return s.provider
@@ -104,7 +107,7 @@ func (s *supervisor) signatory(view panorama) *seat {
 
 func (s *supervisor) writerRail() Rail {
 	r := Rail{Name: "writers", Limit: s.pool.Writer.Epoch, Value: max(s.pool.Writer.Epoch, s.rival.Epoch)}
-	if s.rival != (vsphere.Writer{}) {
+	if s.outranked() {
 		r.Holding, r.Reason = true, s.rivalry()
 		r.Lift = `vspherepool thaw --take-over, or POST {"frozen": false, "takeOver": true} to /pool/freeze`
 	}

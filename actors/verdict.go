@@ -18,10 +18,16 @@ func verdictOf(t transition, o outcome, last failure) launchOutcome {
 	v.cloned, v.queued = t.on == cloneDone, o.queued
 	kind := vsphere.KindOf(o.err)
 	v.pressed = o.err != nil && phases[t.from].state.Allocated() && crowded(kind)
-	if kind == vsphere.Forbidden {
-		v.denied = o.err.Error()
-	}
+	v.denied = denied(o.err)
 	return v
+}
+
+// denied is the text of an error for want of a privilege; empty for any other.
+func denied(err error) string {
+	if vsphere.KindOf(err) != vsphere.Forbidden {
+		return ""
+	}
+	return err.Error()
 }
 
 // templateVerdict tells of the provisioning template: a launch that worked, one that vSphere refused or put off, or a machine that was

@@ -54,10 +54,10 @@ func (a *account) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.guard.take(ctx); err != nil {
+	if err := a.guard.turn.take(ctx); err != nil {
 		return err
 	}
-	defer a.guard.release()
+	defer a.guard.turn.leave()
 	if a.opened {
 		if alive, err := a.alive(ctx); alive || err != nil {
 			return err

@@ -178,12 +178,12 @@ func TestGuardIsShared(t *testing.T) {
 		if d.logins() != 1 {
 			t.Errorf("%d logins", d.logins())
 		}
-		must := one.guard.take(t.Context())
+		must := one.guard.turn.take(t.Context())
 		hasty, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := two.login(hasty); must != nil || KindOf(wrap("log in", "", err)) != Unreachable {
 			t.Errorf("a login beside another one: %v", err)
 		}
-		one.guard.release()
+		one.guard.turn.leave()
 	})
 }

@@ -1,7 +1,6 @@
 package vsphere
 
 import (
-	"context"
 	"crypto/sha256"
 	"slices"
 	"sync"
@@ -30,8 +29,8 @@ var vcenterRests = rests{youth: 30 * time.Second, shortest: 5 * time.Second, lon
 
 // guard decides whether an account may log in now. It outlives clients, and its decisions are functions of what it was told.
 type guard struct {
-	// turn is held by the one login that is under way.
-	turn chan struct{}
+	// turn is held by the one login that is under way, so that two cannot both be the one try that is allowed.
+	turn turn
 	salt string
 	rests
 
@@ -59,20 +58,8 @@ type failure struct {
 }
 
 func newGuard(salt string, r rests) *guard {
-	return &guard{turn: make(chan struct{}, 1), salt: salt, rests: r}
+	return &guard{turn: make(turn, 1), salt: salt, rests: r}
 }
-
-// take waits until no other login of the account is under way, so that two of them cannot both be the one try that is allowed.
-func (g *guard) take(ctx context.Context) error {
-	select {
-	case g.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (g *guard) release() { <-g.turn }
 
 // admit is the error of a login that must not be sent now. It never waits.
 func (g *guard) admit(password string, now time.Time) error {

@@ -49,20 +49,6 @@ func newLauncher() *launcher {
 	return &launcher{books: newBooks(), looking: make(turn, 1), cluster: make(turn, 1)}
 }
 
-// turn is a lock that a context can end the wait for.
-type turn chan struct{}
-
-func (t turn) take(ctx context.Context) error {
-	select {
-	case t <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (t turn) leave() { <-t }
-
 // sight is the last reading of the places, or a new one by read.
 func (l *launcher) sight(ctx context.Context, read func(context.Context) (prospect, error)) (prospect, error) {
 	if err := l.looking.take(ctx); err != nil {
