@@ -21,6 +21,8 @@ const (
 	failureKey
 	// trafficKey is where the request is counted.
 	trafficKey
+	// callerKey is the principal.
+	callerKey
 )
 
 const requestIDHeader = "X-Request-Id"

@@ -21,36 +21,38 @@ type route struct {
 	method   string
 	path     string
 	versions version
-	handle   func(*endpoints, context.Context, *fasthttp.RequestCtx) error
+	// needs is the least role that may.
+	needs  role
+	handle func(*endpoints, context.Context, *fasthttp.RequestCtx) error
 }
 
 var routes = []route{
-	{fasthttp.MethodGet, "/pool", v2 | v5, (*endpoints).getPool},
-	{fasthttp.MethodGet, "/pool/size", v2 | v5, (*endpoints).getSize},
-	{fasthttp.MethodPost, "/pool/size", v2 | v5, (*endpoints).setSize},
+	{fasthttp.MethodGet, "/pool", v2 | v5, viewer, (*endpoints).getPool},
+	{fasthttp.MethodGet, "/pool/size", v2 | v5, viewer, (*endpoints).getSize},
+	{fasthttp.MethodPost, "/pool/size", v2 | v5, autoscaler, (*endpoints).setSize},
 
-	{fasthttp.MethodPost, "/pool/{id}/terminate", v2, (*endpoints).terminate},
-	{fasthttp.MethodPost, "/pool/{id}/detach", v2, (*endpoints).detach},
-	{fasthttp.MethodPost, "/pool/{id}/attach", v2, (*endpoints).attachByPath},
-	{fasthttp.MethodPost, "/pool/{id}/serviceState", v2, (*endpoints).setServiceStateByPath},
-	{fasthttp.MethodPost, "/pool/{id}/membershipStatus", v2, (*endpoints).setMembership},
+	{fasthttp.MethodPost, "/pool/{id}/terminate", v2, operator, (*endpoints).terminate},
+	{fasthttp.MethodPost, "/pool/{id}/detach", v2, operator, (*endpoints).detach},
+	{fasthttp.MethodPost, "/pool/{id}/attach", v2, operator, (*endpoints).attachByPath},
+	{fasthttp.MethodPost, "/pool/{id}/serviceState", v2, operator, (*endpoints).setServiceStateByPath},
+	{fasthttp.MethodPost, "/pool/{id}/membershipStatus", v2, operator, (*endpoints).setMembership},
 
-	{fasthttp.MethodPost, "/pool/terminate", v5, (*endpoints).terminate},
-	{fasthttp.MethodPost, "/pool/detach", v5, (*endpoints).detach},
-	{fasthttp.MethodPost, "/pool/attach", v5, (*endpoints).attach},
-	{fasthttp.MethodPost, "/pool/serviceState", v5, (*endpoints).setServiceState},
-	{fasthttp.MethodPost, "/pool/membershipStatus", v5, (*endpoints).setMembership},
+	{fasthttp.MethodPost, "/pool/terminate", v5, operator, (*endpoints).terminate},
+	{fasthttp.MethodPost, "/pool/detach", v5, operator, (*endpoints).detach},
+	{fasthttp.MethodPost, "/pool/attach", v5, operator, (*endpoints).attach},
+	{fasthttp.MethodPost, "/pool/serviceState", v5, operator, (*endpoints).setServiceState},
+	{fasthttp.MethodPost, "/pool/membershipStatus", v5, operator, (*endpoints).setMembership},
 
-	{fasthttp.MethodGet, "/pool/freeze", v5, (*endpoints).getFreeze},
-	{fasthttp.MethodPost, "/pool/freeze", v5, (*endpoints).setFreeze},
-	{fasthttp.MethodGet, "/pool/orphans", v5, (*endpoints).getOrphans},
+	{fasthttp.MethodGet, "/pool/freeze", v5, viewer, (*endpoints).getFreeze},
+	{fasthttp.MethodPost, "/pool/freeze", v5, operator, (*endpoints).setFreeze},
+	{fasthttp.MethodGet, "/pool/orphans", v5, viewer, (*endpoints).getOrphans},
 
-	{fasthttp.MethodGet, configPath, v5, (*endpoints).getConfig},
-	{fasthttp.MethodPost, configPath, v5, (*endpoints).setConfig},
-	{fasthttp.MethodPost, "/start", v5, (*endpoints).start},
-	{fasthttp.MethodPost, "/stop", v5, (*endpoints).stop},
-	{fasthttp.MethodGet, "/status", v5, (*endpoints).getStatus},
-	{fasthttp.MethodGet, "/metrics", v5, (*endpoints).getMetrics},
+	{fasthttp.MethodGet, configPath, v5, viewer, (*endpoints).getConfig},
+	{fasthttp.MethodPost, configPath, v5, admin, (*endpoints).setConfig},
+	{fasthttp.MethodPost, "/start", v5, admin, (*endpoints).start},
+	{fasthttp.MethodPost, "/stop", v5, admin, (*endpoints).stop},
+	{fasthttp.MethodGet, "/status", v5, viewer, (*endpoints).getStatus},
+	{fasthttp.MethodGet, "/metrics", v5, viewer, (*endpoints).getMetrics},
 }
 
 // configPath is apart because its bodies may be larger.
@@ -79,13 +81,24 @@ func (s *Server) endpoint(o route) fasthttp.RequestHandler {
 		r.SetUserValue(trafficKey, traffic)
 		ctx, cancel := context.WithTimeout(s.base, s.limits.request)
 		defer cancel()
-		if err := o.handle(&s.endpoints, ctx, r); err != nil {
+		err := permit(r, o.needs)
+		if err == nil {
+			err = o.handle(&s.endpoints, ctx, r)
+		}
+		if err != nil {
 			fail(r, err, o.versions)
 		}
 	}
 }
 
+// dispatch asks who is there before it looks at what is wanted, so that strangers learn nothing, not even which paths exist.
 func (s *Server) dispatch(r *fasthttp.RequestCtx) {
+	who, err := s.auth.identify(r)
+	if err != nil {
+		fail(r, err, v5)
+		return
+	}
+	r.SetUserValue(callerKey, who)
 	original := string(r.URI().PathOriginal())
 	path, ok := canonical(original)
 	if !ok || schemeless(r.Request.Header.RequestURI()) {
