@@ -94,7 +94,9 @@ func newServer(o Options, l limits) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, auth: open{}, pair: pair, tls: config}
+	s := &Server{
+		log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, auth: open{}, pair: pair, tls: config,
+	}
 	s.newcomers.conns = make(map[net.Conn]struct{})
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.router = s.newRouter()
