@@ -95,8 +95,8 @@ func (d *daemon) startPool(context.Context) error {
 		return err
 	}
 	d.undo.add("close journal", plain(journal.Close))
-	connect := through(vsphere.NewConnector(release()))
-	d.pool, err = actors.Start(actors.Options{Journal: journal, Connect: connect, Log: d.log, Config: document, Stopped: d.stopped})
+	failing, connect := withFailPoints(journal, through(vsphere.NewConnector(release())))
+	d.pool, err = actors.Start(actors.Options{Journal: failing, Connect: connect, Log: d.log, Config: document, Stopped: d.stopped})
 	if err != nil {
 		return err
 	}
