@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/valyala/fasthttp"
 )
@@ -26,6 +27,14 @@ var roleNames = [...]string{nobody: "nobody", viewer: "viewer", autoscaler: "aut
 
 func (r role) String() string { return roleNames[r] }
 
+func parseRole(name string) (role, bool) {
+	i := slices.Index(roleNames[:], name)
+	return role(max(i, 0)), i >= 0
+}
+
+// Roles are the names of the roles, the one that may least first. Each role may do what those before it may.
+func Roles() []string { return slices.Clone(roleNames[:]) }
+
 // principal is who makes a request.
 type principal struct {
 	// name is the user's, the token's or the certificate subject's; empty without authentication.
@@ -33,6 +42,8 @@ type principal struct {
 	role role
 	// by is what proved it: "password", "token", "certificate", or "none" where nothing is asked for.
 	by string
+	// certificate is the subject of the client certificate that came with a password or token.
+	certificate string
 }
 
 // authenticator tells who makes a request. It fails with a *problem of status 401 or 429, having set the headers that go with it.

@@ -20,8 +20,16 @@ type Options struct {
 	Log     *slog.Logger
 	// CertFile and KeyFile are the server certificate, with its chain, and its key, in PEM. They are read again when they change.
 	CertFile, KeyFile string
-	// ClientCAFile, if set, makes the server require client certificates that one of the authorities in this PEM file has signed.
+	// ClientCAFile, if set, makes the server require client certificates that one of the authorities in this PEM file has signed. It is
+	// read again when it changes, for open connections too.
 	ClientCAFile string
+	// ClientCertOptional lets users of UsersFile in without such a certificate.
+	ClientCertOptional bool
+	// ClientRole is one of [Roles]: that of certificates whose subject UsersFile does not name; empty is admin.
+	ClientRole string
+	// UsersFile, if set, is a file of [Users], who have to log in. It is read again when it changes. Without it and ClientCAFile whoever
+	// reaches the server may do anything.
+	UsersFile string
 	// SelfSignedDir is where a certificate for localhost is made and kept when CertFile is empty.
 	SelfSignedDir string
 	// Metrics are shown at /metrics, and the server adds its own to them; nil: its own only.
@@ -85,7 +93,7 @@ func newServer(o Options, l limits) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	config, err := tlsConfig(pair, o.ClientCAFile)
+	auth, clients, err := newAuthenticator(o)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +103,8 @@ func newServer(o Options, l limits) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, auth: open{}, pair: pair, tls: config,
+		log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, auth: auth, pair: pair,
+		tls: tlsConfig(pair, clients, !o.ClientCertOptional),
 	}
 	s.newcomers.conns = make(map[net.Conn]struct{})
 	s.base, s.cancel = context.WithCancel(context.Background())

@@ -2,7 +2,6 @@ package api
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -91,23 +90,15 @@ func same(a, b os.FileInfo) bool {
 	return b != nil && os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
 
-func tlsConfig(p *keyPair, clientCAFile string) (*tls.Config, error) {
+// tlsConfig is for a server with that pair; clients are nil where nobody is asked for a certificate.
+func tlsConfig(p *keyPair, clients *reloaded[authorities], required bool) *tls.Config {
 	config := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"http/1.1"},
 		GetCertificate: p.certificate,
 	}
-	if clientCAFile == "" {
-		return config, nil
+	if clients != nil {
+		clientTLS(config, clients, required)
 	}
-	pem, err := os.ReadFile(clientCAFile)
-	if err != nil {
-		return nil, fmt.Errorf("read client authorities: %w", err)
-	}
-	config.ClientCAs = x509.NewCertPool()
-	if !config.ClientCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read client authorities: %s has no certificate in PEM", clientCAFile)
-	}
-	config.ClientAuth = tls.RequireAndVerifyClientCert
-	return config, nil
+	return config
 }

@@ -133,7 +133,8 @@ func (d *daemon) startServer(context.Context) error {
 		return err
 	}
 	server, err := api.NewServer(api.Options{
-		Service: d.pool, Log: d.log, CertFile: d.tlsCert, KeyFile: d.tlsKey, ClientCAFile: d.clientCA, SelfSignedDir: d.dir,
+		Service: d.pool, Log: d.log, CertFile: d.tlsCert, KeyFile: d.tlsKey, SelfSignedDir: d.dir,
+		UsersFile: d.users, ClientCAFile: d.clientCA, ClientCertOptional: d.clientAuth == "request", ClientRole: d.clientRole,
 		Metrics: registry,
 	})
 	if err != nil {

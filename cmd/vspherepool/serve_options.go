@@ -2,13 +2,17 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"time"
+
+	"vspherepool/api"
 )
 
 // serveOptions are the options of serve.
 type serveOptions struct {
 	config, listen, stateDir                string
-	tlsCert, tlsKey, clientCA               string
+	tlsCert, tlsKey, users                  string
+	clientCA, clientAuth, clientRole        string
 	stopped, simulator                      bool
 	simulatorListen                         string
 	simulatorCloneDelay, simulatorBootDelay time.Duration
@@ -18,6 +22,8 @@ type serveOptions struct {
 func newServeOptions() *serveOptions {
 	return &serveOptions{
 		listen:              "127.0.0.1:8443",
+		clientAuth:          "require",
+		clientRole:          "admin",
 		simulatorCloneDelay: 2 * time.Second,
 		simulatorBootDelay:  3 * time.Second,
 		logLevel:            "info",
@@ -32,7 +38,7 @@ func (o *serveOptions) table() []option {
 		},
 		{
 			flag: "listen", value: &o.listen, check: o.checkListen,
-			help: "HTTPS `address` of the API; port 0 picks one, no host means 127.0.0.1; beyond loopback --client-ca is required",
+			help: "HTTPS `address` of the API; port 0 picks one, no host means 127.0.0.1; beyond loopback --users or --client-ca is required",
 		},
 		{
 			flag: "state-dir", value: &o.stateDir,
@@ -44,7 +50,22 @@ func (o *serveOptions) table() []option {
 			help: "server certificate with its chain, a PEM `file`, reloaded when it changes; without it a self-signed one, on loopback only",
 		},
 		{flag: "tls-key", value: &o.tlsKey, help: "key of --tls-cert, a PEM `file`"},
-		{flag: "client-ca", value: &o.clientCA, help: "require client certificates signed by an authority in this PEM `file`"},
+		{
+			flag: "users", value: &o.users,
+			help: "`file` of the users with their passwords, tokens and roles, reloaded when it changes; vspherepool user writes it",
+		},
+		{
+			flag: "client-ca", value: &o.clientCA,
+			help: "ask for client certificates signed by an authority in this PEM `file`, reloaded when it changes",
+		},
+		{
+			flag: "client-auth", value: &o.clientAuth, check: o.checkClientAuth,
+			help: "`mode` of --client-ca: require certificates of everybody, or request them, and let --users in without",
+		},
+		{
+			flag: "client-role", value: &o.clientRole, check: o.checkClientRole,
+			help: "`role` of client certificates that --users does not name: " + strings.Join(api.Roles(), ", "),
+		},
 		{flag: "stopped", value: &o.stopped, help: "leave the pool stopped until POST /start"},
 		{
 			flag: "simulator", value: &o.simulator,
@@ -78,13 +99,32 @@ func (o *serveOptions) checkListen() error {
 	switch {
 	case err != nil:
 		return err
-	case !local && o.clientCA == "":
+	case !local && o.clientCA == "" && o.users == "":
 		return errors.New("is reachable from other machines, and there is no authentication: " +
-			"require client certificates with --client-ca, or listen on 127.0.0.1")
+			"name users with --users, require client certificates with --client-ca, or listen on 127.0.0.1")
 	case !local && o.tlsCert == "":
 		return errors.New("is reachable from other machines: give --tls-cert and --tls-key, the self-signed certificate is for localhost only")
 	}
 	return nil
+}
+
+func (o *serveOptions) checkClientAuth() error {
+	switch {
+	case o.clientAuth == "require":
+		return nil
+	case o.clientAuth != "request":
+		return errors.New("must be require or request")
+	case o.clientCA == "" || o.users == "":
+		return errors.New("request needs both --client-ca and --users: it lets users in without a certificate")
+	}
+	return nil
+}
+
+func (o *serveOptions) checkClientRole() error {
+	if o.clientCA == "" && o.clientRole != newServeOptions().clientRole {
+		return errors.New("needs --client-ca")
+	}
+	return among(&o.clientRole, api.Roles()...)()
 }
 
 func (o *serveOptions) checkSimulatorListen() error {
