@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/valyala/fasthttp"
 )
 
 const (
@@ -20,25 +18,42 @@ const (
 	lingerBytes = 16 << 20
 )
 
-// listener outlives shortages: fasthttp takes any failure to accept for the end.
+// listener accepts connections as far as there is room, and outlives shortages: fasthttp takes any failure to accept for the end.
+//
+// fasthttp has limits of its own. They stay unused, because they know nothing of who is idle, and refuse newcomers only.
 type listener struct {
 	net.Listener
+	crowd *crowd
 	close func() error
 }
 
-func newListener(ln net.Listener) *listener {
-	return &listener{ln, sync.OnceValue(ln.Close)}
+func newListener(ln net.Listener, w *crowd) *listener {
+	return &listener{ln, w, sync.OnceValue(ln.Close)}
 }
 
 // Close may be called again: a shutdown closes the listener, and fasthttp does so too.
 func (l *listener) Close() error { return l.close() }
 
-// Accept waits for the next connection.
+// Accept waits for the next connection that there is room for, and closes those that there is none for. It never waits for a client.
 func (l *listener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.crowd.enter(c) {
+			return c, nil
+		}
+		l.crowd.metrics.refuse(connectionRefused)
+		_ = c.Conn.Close()
+	}
+}
+
+func (l *listener) accept() (*conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			return &conn{Conn: c}, nil
+			return &conn{Conn: c, crowd: l.crowd}, nil
 		}
 		if !transient(err) {
 			return nil, err
@@ -60,14 +75,18 @@ func transient(err error) bool {
 // connection, and the client loses the 413 it was sent while it was still sending.
 type conn struct {
 	net.Conn
+	crowd     *crowd
+	place     place
 	lingering atomic.Bool
 }
 
 // Close closes at once, or after the client has heard the answer if [linger] asked for it.
 func (c *conn) Close() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.lingering.Swap(false) {
+		c.crowd.rest(c)
 		c.drain(half.CloseWrite())
 	}
+	c.crowd.leave(c)
 	return c.Conn.Close()
 }
 
@@ -79,34 +98,7 @@ func (c *conn) drain(err error) {
 
 // linger has a served connection closed gently.
 func linger(served net.Conn) {
-	if over, ok := served.(interface{ NetConn() net.Conn }); ok {
-		if c, ok := over.NetConn().(*conn); ok {
-			c.lingering.Store(true)
-		}
-	}
-}
-
-// newcomers are the connections that have not sent anything yet. A shutdown need not wait for them, and fasthttp would.
-type newcomers struct {
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
-}
-
-// note is fasthttp's ConnState hook.
-func (n *newcomers) note(c net.Conn, state fasthttp.ConnState) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if state == fasthttp.StateNew {
-		n.conns[c] = struct{}{}
-		return
-	}
-	delete(n.conns, c)
-}
-
-func (n *newcomers) close() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for c := range n.conns {
-		_ = c.Close()
+	if c, ok := served.(*secured); ok {
+		c.raw.lingering.Store(true)
 	}
 }

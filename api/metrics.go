@@ -18,6 +18,32 @@ type metrics struct {
 	durations *prometheus.HistogramVec
 	// other is for requests that match no route.
 	other *traffic
+	// connections are those open now.
+	connections prometheus.Gauge
+	// refusals count what was turned away for being too much or not allowed to exist, by reason.
+	refusals [len(refusalNames)]prometheus.Counter
+}
+
+// refusal is why a connection or a request was turned away before anybody looked at what it asks for.
+type refusal uint8
+
+const (
+	// connectionRefused is a newcomer for whom there was no room, connectionEvicted a connection that had to make room for one.
+	connectionRefused refusal = iota
+	connectionEvicted
+	handshakeFailed
+	uploadRefused
+	// framingRefused is a request whose end others might see elsewhere; see [framed].
+	framingRefused
+	originRefused
+	// clientCrowded and serverCrowded are operations beyond the turns of a client and of all.
+	clientCrowded
+	serverCrowded
+)
+
+var refusalNames = [...]string{
+	connectionRefused: "connection_limit", connectionEvicted: "connection_evicted", handshakeFailed: "handshake", uploadRefused: "uploads",
+	framingRefused: "framing", originRefused: "origin", clientCrowded: "client_concurrency", serverCrowded: "total_concurrency",
 }
 
 // traffic is what is counted of one route. Answers to HEAD count as its GET's.
@@ -46,8 +72,19 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 			Buckets: durationBuckets,
 		}, []string{"method", "route"}),
 	}
+	m.connections = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "vspherepool_http_connections",
+		Help: "Open connections of clients.",
+	})
 	m.other = m.traffic("other", "other")
-	for _, c := range []prometheus.Collector{m.requests, m.durations} {
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "vspherepool_http_refusals_total",
+		Help: "Connections and requests turned away before what they ask for was looked at, by reason.",
+	}, []string{"reason"})
+	for reason, name := range refusalNames {
+		m.refusals[reason] = refusals.WithLabelValues(name)
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.durations, m.connections, refusals} {
 		if err := registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of requests: %w", err)
 		}
@@ -76,6 +113,8 @@ func (m *metrics) count(r *fasthttp.RequestCtx, dur time.Duration) {
 func (t *traffic) answer(status int) {
 	t.classes[status/100].Inc()
 }
+
+func (m *metrics) refuse(reason refusal) { m.refusals[reason].Inc() }
 
 // getMetrics answers in Prometheus' text format, which every version of it and most others read.
 func (e *endpoints) getMetrics(_ context.Context, r *fasthttp.RequestCtx) error {

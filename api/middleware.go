@@ -54,6 +54,10 @@ func (s *Server) guarded(r *fasthttp.RequestCtx) {
 			fail(r, errPanic, v5)
 		}
 	}()
+	if err := s.acceptable(r); err != nil {
+		fail(r, err, v5)
+		return
+	}
 	s.dispatch(r)
 }
 
@@ -80,6 +84,8 @@ func secure(r *fasthttp.RequestCtx) {
 	header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 	header.Set(fasthttp.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
 	header.Set(fasthttp.HeaderStrictTransportSecurity, "max-age=31536000")
+	header.Set(fasthttp.HeaderReferrerPolicy, "no-referrer")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
 	if len(header.Peek(fasthttp.HeaderCacheControl)) == 0 || r.Response.StatusCode() >= fasthttp.StatusBadRequest {
 		header.Set(fasthttp.HeaderCacheControl, "no-store")
 	}

@@ -101,7 +101,12 @@ func (s *Server) unreadable(r *fasthttp.RequestCtx, err error) {
 	r.Response.Reset()
 	linger(r.Conn())
 	assignRequestID(r)
-	fail(r, s.unreadableProblem(err), v5)
+	p := s.unreadableProblem(err)
+	if p.status == fasthttp.StatusServiceUnavailable {
+		s.metrics.refuse(uploadRefused)
+		r.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
+	}
+	fail(r, p, v5)
 	secure(r)
 	s.metrics.other.answer(r.Response.StatusCode())
 	s.logUnreadable(r)
@@ -111,6 +116,8 @@ func (s *Server) unreadableProblem(err error) *problem {
 	var headers *fasthttp.ErrSmallBuffer
 	var timeout interface{ Timeout() bool }
 	switch {
+	case errors.Is(err, errUploads):
+		return &problem{fasthttp.StatusServiceUnavailable, "too many large requests arrive at once; try again in a second", nil}
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		message := fmt.Sprintf("the request body is too large; the limit is %d bytes, for POST %s %d bytes",
 			s.limits.body, configPath, s.limits.config)
@@ -119,7 +126,7 @@ func (s *Server) unreadableProblem(err error) *problem {
 		message := fmt.Sprintf("the request line and headers are larger than %d bytes", s.limits.header)
 		return &problem{fasthttp.StatusRequestHeaderFieldsTooLarge, message, nil}
 	case errors.As(err, &timeout) && timeout.Timeout():
-		message := fmt.Sprintf("the request did not arrive within %s", s.limits.read)
+		message := fmt.Sprintf("the request did not arrive in time: the headers have %s, the body %s", s.limits.head, s.limits.read)
 		return &problem{fasthttp.StatusRequestTimeout, message, nil}
 	}
 	return &problem{fasthttp.StatusBadRequest, "the request is not valid HTTP/1.1; check its request line, headers and body framing", nil}

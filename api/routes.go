@@ -77,13 +77,14 @@ func (s *Server) newRouter() *router.Router {
 // endpoint runs a route with a deadline, and turns its error into an answer.
 func (s *Server) endpoint(o route) fasthttp.RequestHandler {
 	traffic := s.metrics.traffic(o.method, o.path)
+	handle := s.inTurn(o)
 	return func(r *fasthttp.RequestCtx) {
 		r.SetUserValue(trafficKey, traffic)
 		ctx, cancel := context.WithTimeout(s.base, s.limits.request)
 		defer cancel()
 		err := permit(r, o.needs)
 		if err == nil {
-			err = o.handle(&s.endpoints, ctx, r)
+			err = handle(ctx, r)
 		}
 		if err != nil {
 			fail(r, err, o.versions)

@@ -40,25 +40,54 @@ type Options struct {
 type limits struct {
 	// request is how long an operation may take; clients give up after 60 seconds.
 	request time.Duration
-	// read is for the TLS handshake, and again for each request from its first byte to its last; write for each answer; idle between
-	// requests.
-	read, write, idle time.Duration
+	// handshake is for TLS; head for the wait for a first request, and for each request from its first byte to the end of its headers;
+	// read for the body after them; write for each answer; idle between requests. Each runs from its beginning and is not extended by
+	// what arrives meanwhile.
+	handshake, head, read, write, idle time.Duration
 	// header, body and config are bytes: request line with headers, any body, the body of POST /config.
 	header, body, config int
-	// conns is for all clients together, perIP for those of one address.
+	// conns is for all clients together, perIP for those of one address; see [crowd].
 	conns, perIP int
+	// uploads are the bodies that may arrive at once of those that are too large for anything but POST /config; see [upload].
+	uploads int
+	// reads, writes and slow bound the operations in flight; see [class].
+	reads, writes, slow crowding
 }
 
+// crowding is how many operations may be in flight of all clients together, and of each.
+type crowding struct{ total, each int }
+
 var defaultLimits = limits{
-	request: 55 * time.Second,
-	read:    20 * time.Second,
-	write:   30 * time.Second,
-	idle:    2 * time.Minute,
-	header:  16 << 10,
-	body:    64 << 10,
-	config:  1 << 20,
+	request:   55 * time.Second,
+	handshake: 10 * time.Second,
+	head:      10 * time.Second,
+	read:      20 * time.Second,
+	write:     30 * time.Second,
+	idle:      2 * time.Minute,
+	header:    16 << 10,
+	body:      64 << 10,
+	config:    1 << 20,
+	// Real clients have a few connections each. These are as many as cost some 100 MB when all of them wait.
 	conns:   4096,
 	perIP:   1024,
+	uploads: 16,
+	// A read takes microseconds, so that the limit is for a pool that has stopped answering; one address is bounded by its connections.
+	reads: crowding{2048, 1024},
+	// A write takes a few milliseconds, and one that is refused may be a resize in an emergency.
+	writes: crowding{512, 256},
+	// These can hang for as long as vCenter does, and each keeps a request in memory.
+	slow: crowding{256, 64},
+}
+
+// spare are the file descriptors that are left to everything else: the journal, vCenter, certificates, the log.
+const spare = 128
+
+// within are the limits for a process that may have only so many file descriptors: connections never take the last ones, and those of one
+// address never more than half.
+func (l limits) within(descriptors int) limits {
+	l.conns = max(1, min(l.conns, descriptors-spare))
+	l.perIP = max(1, min(l.perIP, l.conns/2))
+	return l
 }
 
 // Server is the HTTPS server of one pool.
@@ -72,7 +101,9 @@ type Server struct {
 	pair      *keyPair
 	tls       *tls.Config
 	fast      *fasthttp.Server
-	newcomers newcomers
+	crowd     *crowd
+	uploads   chan struct{}
+	turns     map[class]*turns
 
 	// base is over when a shutdown has run out of patience.
 	base   context.Context
@@ -85,7 +116,11 @@ type Server struct {
 
 // NewServer prepares a server. It fails when the certificate, its key or the client authorities cannot be read or made.
 func NewServer(o Options) (*Server, error) {
-	return newServer(o, defaultLimits)
+	l := defaultLimits
+	if n, known := descriptors(); known {
+		l = l.within(n)
+	}
+	return newServer(o, l)
 }
 
 func newServer(o Options, l limits) (*Server, error) {
@@ -106,7 +141,9 @@ func newServer(o Options, l limits) (*Server, error) {
 		log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, auth: auth, pair: pair,
 		tls: tlsConfig(pair, clients, !o.ClientCertOptional),
 	}
-	s.newcomers.conns = make(map[net.Conn]struct{})
+	s.crowd = newCrowd(l, metrics)
+	s.uploads = make(chan struct{}, l.uploads)
+	s.turns = newTurns(l)
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.router = s.newRouter()
 	s.fast = s.newFastServer()
@@ -118,16 +155,16 @@ func (s *Server) newFastServer() *fasthttp.Server {
 		Handler:            s.handle,
 		ErrorHandler:       s.unreadable,
 		HeaderReceived:     s.bodyLimit,
-		ConnState:          s.newcomers.note,
+		ConnState:          s.noteState,
 		Logger:             printer{s.log},
-		ReadTimeout:        s.limits.read,
+		ReadTimeout:        s.limits.head,
 		WriteTimeout:       s.limits.write,
 		IdleTimeout:        s.limits.idle,
 		ReadBufferSize:     s.limits.header,
 		MaxRequestBodySize: s.limits.body,
-		Concurrency:        s.limits.conns,
-		MaxConnsPerIP:      s.limits.perIP,
 		CloseOnShutdown:    true,
+		// Connections that wait keep no buffers.
+		ReduceMemoryUsage: true,
 		// Parsing a form would read past the body limit into temporary files.
 		DisablePreParseMultipartForm: true,
 		SecureErrorLogMessage:        true,
@@ -136,7 +173,7 @@ func (s *Server) newFastServer() *fasthttp.Server {
 	}
 }
 
-// bodyLimit is fasthttp's HeaderReceived hook.
+// bodyLimit is fasthttp's HeaderReceived hook. The time for the body begins now.
 func (s *Server) bodyLimit(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	limit := s.limits.body
 	uri := fasthttp.AcquireURI()
@@ -146,17 +183,17 @@ func (s *Server) bodyLimit(header *fasthttp.RequestHeader) fasthttp.RequestConfi
 			limit = s.limits.config
 		}
 	}
-	return fasthttp.RequestConfig{MaxRequestBodySize: limit}
+	return fasthttp.RequestConfig{MaxRequestBodySize: limit, ReadTimeout: s.limits.read}
 }
 
 // Serve answers requests on ln, over TLS, until [Server.Shutdown], and closes ln. It returns nil after a shutdown, and otherwise why no
 // more connections could be accepted.
 func (s *Server) Serve(ln net.Listener) error {
-	l := newListener(ln)
+	l := newListener(ln, s.crowd)
 	if !s.take(l) {
 		return l.Close()
 	}
-	return s.fast.Serve(tls.NewListener(l, s.tls))
+	return s.fast.Serve(&securedListener{l, s})
 }
 
 // take notes the listener, so that a shutdown finds it even before fasthttp does. It returns false if the shutdown was first.
@@ -181,7 +218,7 @@ func (s *Server) refuse() {
 	if s.listener != nil {
 		_ = s.listener.Close()
 	}
-	s.newcomers.close()
+	s.crowd.dismiss()
 }
 
 // CertificateFile names a PEM file that a client can trust this server by, as with curl's --cacert.

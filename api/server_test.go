@@ -252,11 +252,11 @@ func TestOneFailureIsNotTheNextRequests(t *testing.T) {
 
 func TestSlowClientsAreCutOff(t *testing.T) {
 	short := defaultLimits
-	short.read, short.idle = 100*time.Millisecond, 100*time.Millisecond
+	short.handshake, short.head, short.read, short.idle = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	server, _ := newTestServer(t, newScripted(), short)
 	run := serve(t, server)
 	for name, sent := range map[string]string{
-		"silent": "", "half a line": "GET /po", "half the headers": "GET /pool HTTP/1.1\r\nHost: h\r\n",
+		"half a line": "GET /po", "half the headers": "GET /pool HTTP/1.1\r\nHost: h\r\n",
 		"half a body":  "POST /pool/size HTTP/1.1\r\nHost: h\r\nContent-Length: 17\r\n\r\n{\"des",
 		"half a chunk": "POST /pool/size HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n11\r\n{\"des",
 	} {
@@ -281,6 +281,11 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			t.Errorf("%v", statuses)
 		}
 	})
+	t.Run("silent", func(t *testing.T) {
+		if statuses, _ := answers(t, run.dial(t)); len(statuses) > 0 {
+			t.Errorf("%v to nothing", statuses)
+		}
+	})
 	t.Run("no handshake", func(t *testing.T) {
 		c, err := net.Dial("tcp", run.addr)
 		if err != nil {
@@ -292,18 +297,6 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 			t.Errorf("not closed: %v", err)
 		}
 	})
-}
-
-func TestConnectionsPerAddressAreBounded(t *testing.T) {
-	one := defaultLimits
-	one.perIP = 1
-	server, _ := newTestServer(t, newScripted(), one)
-	run := serve(t, server)
-	run.dial(t)
-	if c, err := tls.Dial("tcp", run.addr, run.trust); err == nil {
-		_ = c.Close()
-		t.Error("a second connection was taken")
-	}
 }
 
 // gate is a pool whose resize reports that it has begun and then waits.

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// securedListener puts TLS on connections. No byte is exchanged while accepting: the handshake is left to who serves the connection.
+type securedListener struct {
+	*listener
+	server *Server
+}
+
+// Accept waits for the next connection.
+func (l *securedListener) Accept() (net.Conn, error) {
+	c, err := l.listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	raw, _ := c.(*conn) // the listener makes no others
+	return &secured{Conn: tls.Server(raw, l.server.tls), raw: raw, server: l.server}, nil
+}
+
+// secured is a connection with TLS.
+type secured struct {
+	*tls.Conn
+	raw    *conn
+	server *Server
+	// failed says that there will be no TLS here.
+	failed bool
+	upload upload
+}
+
+// notTLS is for those who say http:// where https:// is needed. They cannot read anything else.
+const notTLS = "HTTP/1.0 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" +
+	`{"message":"this is an HTTPS server, and the request came as plain HTTP; use https:// in the address","detail":"no TLS handshake"}` + "\n"
+
+// Handshake gives TLS a time of its own.
+func (c *secured) Handshake() error {
+	err := c.SetReadDeadline(time.Now().Add(c.server.limits.handshake))
+	if err == nil {
+		err = c.Conn.Handshake()
+	}
+	if err != nil {
+		c.failed = true
+		c.server.metrics.refuse(handshakeFailed)
+		explain(c.raw, err)
+	}
+	return err
+}
+
+// explain answers those whose first bytes are a request in plain text.
+func explain(raw *conn, err error) {
+	var record tls.RecordHeaderError
+	if !errors.As(err, &record) || record.Conn == nil || !legible(record.RecordHeader[:]) {
+		return
+	}
+	if _, err := io.WriteString(raw, notTLS); err == nil {
+		raw.lingering.Store(true)
+	}
+}
+
+func legible(start []byte) bool {
+	for _, b := range start {
+		if b < ' ' || b > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// Read reads what the client sends. After a failed handshake there is nothing to read, and nobody to tell: fasthttp ignores the failure,
+// and would answer it with a 400 that cannot be sent.
+func (c *secured) Read(b []byte) (int, error) {
+	if c.failed {
+		return 0, io.EOF
+	}
+	n, err := c.Conn.Read(b)
+	if !c.upload.note(n, c.server) {
+		return 0, errUploads
+	}
+	return n, err
+}
+
+// noteState is fasthttp's ConnState hook.
+func (s *Server) noteState(served net.Conn, state fasthttp.ConnState) {
+	c, ok := served.(*secured)
+	switch {
+	case !ok:
+	case state == fasthttp.StateActive:
+		// fasthttp sets it before it writes an answer, but not before a "100 Continue".
+		_ = c.SetWriteDeadline(time.Now().Add(s.limits.read + s.limits.write))
+	case state == fasthttp.StateIdle:
+		c.upload.end(s)
+		s.crowd.rest(c.raw)
+	case state == fasthttp.StateClosed:
+		c.upload.end(s)
+	}
+}
+
+// busy says that a whole request has come over a connection, and whether it is still there. Tests have none.
+func (s *Server) busy(served net.Conn) bool {
+	c, ok := served.(*secured)
+	return !ok || s.crowd.busy(c.raw)
+}
