@@ -32,7 +32,7 @@ type account struct {
 
 // meet makes the account that of the vCenter that was dialled.
 func (a *account) meet(vc *vim25.Client) {
-	a.dialect = &dialect{Client: vc.Client}
+	a.dialect = &dialect{Client: vc.Client, next: vc.RoundTripper}
 	a.dialect.agree(vc.ServiceContent.About.ApiVersion)
 	vc.RoundTripper = a.dialect
 	bare := *vc

@@ -3,9 +3,11 @@ package vsphere
 import (
 	"context"
 	"crypto/rand"
+	"net/url"
 	"strings"
 	"sync"
 
+	"github.com/vmware/govmomi/vim25"
 	"github.com/vmware/govmomi/vim25/soap"
 )
 
@@ -13,6 +15,7 @@ import (
 // configuration makes it forget that vCenter refused a password a moment ago. A process has one. It may be used concurrently.
 type Connector struct {
 	userAgent string
+	dial      func(ctx context.Context, c Connection, agent string) (*vim25.Client, error)
 	rests     rests
 	// salt keeps what is remembered of a password from being looked up in a table.
 	salt string
@@ -27,7 +30,20 @@ type identity struct{ url, user string }
 
 // NewConnector makes a connector that calls itself vspherepool/version in vCenter's list of sessions.
 func NewConnector(version string) *Connector {
-	return &Connector{userAgent: userAgent(version), rests: vcenterRests, salt: rand.Text(), guards: map[identity]*guard{}}
+	return &Connector{userAgent: userAgent(version), rests: vcenterRests, salt: rand.Text(), dial: dial, guards: map[identity]*guard{}}
+}
+
+// Over makes the connector's calls go another way than the network's, such as to a vCenter in the same process: each client gets a round
+// tripper of its own, which keeps the session that is opened through it. The connection's address and certificates mean nothing then.
+func (k *Connector) Over(open func() soap.RoundTripper) *Connector {
+	k.dial = func(ctx context.Context, _ Connection, _ string) (*vim25.Client, error) {
+		vc, err := vim25.NewClient(ctx, open())
+		if err == nil {
+			vc.Client = soap.NewClient(&url.URL{}, false) // for its headers only
+		}
+		return vc, err
+	}
+	return k
 }
 
 // product tells administrators whose session it is.
@@ -50,7 +66,7 @@ func (k *Connector) Connect(ctx context.Context, pool string, c Connection, t Te
 	if err := a.admitted(); err != nil {
 		return nil, wrap("log in", c.Username, err)
 	}
-	vc, err := dial(ctx, c, k.userAgent)
+	vc, err := k.dial(ctx, c, k.userAgent)
 	if err != nil {
 		return nil, wrap("connect to vcenter", c.URL, err)
 	}

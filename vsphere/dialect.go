@@ -15,12 +15,13 @@ import (
 // govmomi by itself claims its own version, whatever vCenter's is.
 type dialect struct {
 	*soap.Client
+	next   soap.RoundTripper
 	action atomic.Pointer[string]
 }
 
 // RoundTrip implements [soap.RoundTripper].
 func (d *dialect) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
-	return d.Client.RoundTrip(d.WithHeader(ctx, soap.Header{Action: *d.action.Load()}), req, res)
+	return d.next.RoundTrip(d.WithHeader(ctx, soap.Header{Action: *d.action.Load()}), req, res)
 }
 
 // agree settles on a version, given vCenter's.
