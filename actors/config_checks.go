@@ -26,15 +26,25 @@ var sdkURL = rule{
 	},
 }
 
-var readableFile = rule{check: func(value any) string {
-	file, err := os.Open(value.(string))
+var readableFile = rule{check: func(value any) string { return noFile(value.(string)) }}
+
+// noFile looks before it opens: a named pipe would wait for its writer, and a device may never end.
+func noFile(name string) string {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return "cannot be read: " + err.Error()
+	case !info.Mode().IsRegular():
+		return "must be a file"
+	case info.Size() > maxDocument:
+		return fmt.Sprintf("must not be longer than %d bytes", maxDocument)
+	}
+	file, err := os.Open(name)
 	if err != nil {
 		return "cannot be read: " + err.Error()
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	return unless(err == nil && !info.IsDir(), "must be a file")
-}}
+	return unless(file.Close() == nil, "cannot be read")
+}
 
 // jsonText is checked before vCenter is asked for anything: a guest that cannot read its Ignition document does not boot at all.
 var jsonText = rule{check: func(value any) string {
@@ -42,6 +52,9 @@ var jsonText = rule{check: func(value any) string {
 }}
 
 var jsonFile = rule{check: func(value any) string {
+	if noFile(value.(string)) != "" {
+		return "" // told already
+	}
 	document, err := os.ReadFile(value.(string))
 	return unless(err != nil || json.Valid(document), "must hold JSON; translate Butane documents with butane first")
 }}
@@ -93,7 +106,13 @@ func pairings(c Config) []pairing {
 }
 
 func templatePairings(tpl vsphere.Template, pool string) []pairing {
-	badName, guestData := checkNames(tpl.NameTemplate, pool), checkGuestData(tpl, pool)
+	badName, guestData := "", ""
+	if namePattern.MatchString(pool) {
+		badName = checkNames(tpl.NameTemplate, pool)
+	}
+	if badName == "" && namePattern.MatchString(pool) {
+		guestData = checkGuestData(tpl, pool)
+	}
 	return append(guestPairings(tpl.CloudInit, tpl.Ignition), []pairing{
 		{
 			"provisioningTemplate.diskGiB", "provisioningTemplate.cloneMode", tpl.CloneMode == vsphere.CloneLinked && tpl.DiskGiB > 0,
@@ -114,9 +133,9 @@ func templatePairings(tpl vsphere.Template, pool string) []pairing {
 			"must not be given together with datastore or datastores: keep one of them",
 		},
 		{
-			"provisioningTemplate.cloudInit", "provisioningTemplate.nameTemplate", badName == "" && guestData != "", guestData,
+			"provisioningTemplate.cloudInit", "provisioningTemplate.nameTemplate", guestData != "", guestData,
 		},
-		{"provisioningTemplate.nameTemplate", "name", badName != "" && namePattern.MatchString(pool), badName},
+		{"provisioningTemplate.nameTemplate", "name", badName != "", badName},
 	}...)
 }
 
@@ -150,20 +169,24 @@ var sampleMachines = [2]vsphere.MachineID{"01234567-89ab-4cde-8f01-23456789abcd"
 func checkNames(nameTemplate, pool string) string {
 	one, err := nameOf(nameTemplate, pool, sampleMachines[0], 0)
 	if err != nil {
-		return err.Error()
+		return unnamed(err)
 	}
 	other, err := nameOf(nameTemplate, pool, sampleMachines[1], 0)
 	if err != nil {
-		return err.Error()
+		return unnamed(err)
 	}
 	if one == other {
 		return "gives all machines one name: use {{.Short}} or {{.ID}} in it"
 	}
 	another, err := nameOf(nameTemplate, pool, sampleMachines[0], 1)
 	if err != nil {
-		return err.Error()
+		return unnamed(err)
 	}
 	return cmp.Or(checkName(one), checkName(another))
+}
+
+func unnamed(err error) string {
+	return "cannot " + err.Error() + ": use {{.Pool}}, {{.Short}} and {{.ID}}"
 }
 
 // checkGuestData tries the templates of host name and metadata on a machine.
@@ -173,7 +196,7 @@ func checkGuestData(t vsphere.Template, pool string) string {
 		return "" // told of the name template already
 	}
 	if err := t.CloudInit.Check(pool, name, sampleMachines[0]); err != nil {
-		return err.Error()
+		return "cannot " + err.Error()
 	}
 	return ""
 }

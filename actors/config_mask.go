@@ -20,14 +20,8 @@ func MaskConfig(document []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(rewrite(place{value: tree}, hide))
+	return json.Marshal(rewrite(&place{value: tree}, hide))
 }
-
-// The password of the vCenter account is not restored for another URL: whoever may post a configuration could have it sent to himself.
-const (
-	passwordPath = "cloudApiSettings.password"
-	urlPath      = "cloudApiSettings.url"
-)
 
 // UnmaskConfig gives a posted document as JSON with each mask replaced by the secret at the same path of the stored document, which
 // may be nil. A mask with no secret stored at its path is a problem of the *[ConfigError].
@@ -36,32 +30,31 @@ func UnmaskConfig(posted, stored []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := restorer{stored: map[string]any{}, posted: leavesOf(tree)}
+	var known any
 	if len(stored) > 0 {
-		known, err := toTree(stored)
-		if err != nil {
+		if known, err = toTree(stored); err != nil {
 			return nil, fmt.Errorf("read stored configuration: %w", err)
 		}
-		r.stored = leavesOf(known)
 	}
-	tree = rewrite(place{value: tree}, r.restore)
+	r := restorer{sameURL: hideText(urlOf(tree)) == hideText(urlOf(known))}
+	tree = rewrite(&place{value: tree, stored: known}, r.restore)
 	if len(r.problems) > 0 {
-		return nil, &ConfigError{Problems: r.problems}
+		return nil, refused(r.problems)
 	}
 	return json.Marshal(tree)
 }
 
-// ignitionPath leads to a document with the keys and password hashes of the machines' users.
-const ignitionPath = "provisioningTemplate.ignition.config"
+// urlOf is vCenter's URL in a document, empty if it has none.
+func urlOf(tree any) string {
+	settings := valueOf(tree, "cloudApiSettings")
+	text, _ := valueOf(settings, "url").(string)
+	return text
+}
 
-// leavesOf are the values of a tree by path.
-func leavesOf(tree any) map[string]any {
-	leaves := map[string]any{}
-	rewrite(place{value: tree}, func(p place) any {
-		leaves[p.path] = p.value
-		return p.value
-	})
-	return leaves
+// valueOf is what a value has under a key, nil if nothing.
+func valueOf(value any, key string) any {
+	object, _ := value.(map[string]any)
+	return object[key]
 }
 
 func toTree(document []byte) (any, error) {
@@ -80,26 +73,67 @@ func toTree(document []byte) (any, error) {
 
 // place is a value in a document.
 type place struct {
-	path string
+	// within is the object or list that has it under a key or, with inList, at an index; nil for the document as a whole.
+	within *place
+	key    string
+	index  int
+	inList bool
 	// secret says that a key on the way to it names a secret.
 	secret bool
 	value  any
+	// stored is what the stored document has at the same place; nil if nothing.
+	stored any
+}
+
+// path is made only where it is needed: those of all values of a document together may be far longer than the document.
+func (p *place) path() string {
+	switch {
+	case p.within == nil:
+		return ""
+	case p.inList:
+		return indexPath(p.within.path(), p.index)
+	default:
+		return joinPath(p.within.path(), p.key)
+	}
+}
+
+// at reports whether keys lead to the place.
+func (p *place) at(keys ...string) bool {
+	last := len(keys) - 1
+	if p.within == nil || last < 0 {
+		return p.within == nil && last < 0
+	}
+	return !p.inList && p.key == keys[last] && p.within.at(keys[:last]...)
+}
+
+func (p *place) member(key string, value any) *place {
+	m := &place{within: p, key: key, value: value, stored: valueOf(p.stored, key)}
+	// An Ignition document has the keys and password hashes of the machines' users.
+	m.secret = p.secret || namesSecret(key) || m.at("provisioningTemplate", "ignition", "config")
+	return m
+}
+
+func (p *place) element(i int, value any) *place {
+	e := &place{within: p, index: i, inList: true, secret: p.secret, value: value}
+	if stored, _ := p.stored.([]any); i < len(stored) {
+		e.stored = stored[i]
+	}
+	return e
 }
 
 // rewrite copies a tree with each leaf replaced by what leaf makes of it, in the order of the keys.
-func rewrite(p place, leaf func(place) any) any {
+func rewrite(p *place, leaf func(*place) any) any {
 	switch v := p.value.(type) {
 	case map[string]any:
 		made := make(map[string]any, len(v))
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			path := joinPath(p.path, key)
-			made[key] = rewrite(place{path, p.secret || namesSecret(key) || path == ignitionPath, v[key]}, leaf)
+			made[key] = rewrite(p.member(key, v[key]), leaf)
 		}
 		return made
 	case []any:
 		made := make([]any, len(v))
 		for i := range v {
-			made[i] = rewrite(place{indexPath(p.path, i), p.secret, v[i]}, leaf)
+			made[i] = rewrite(p.element(i, v[i]), leaf)
 		}
 		return made
 	default:
@@ -118,7 +152,7 @@ func namesSecret(key string) bool {
 	return secretKey.MatchString(key) && !fileKey.MatchString(key)
 }
 
-func hide(p place) any {
+func hide(p *place) any {
 	if p.value == nil || p.value == "" {
 		return p.value
 	}
@@ -126,43 +160,52 @@ func hide(p place) any {
 		return mask
 	}
 	if text, ok := p.value.(string); ok {
-		return urlPassword.ReplaceAllString(text, "${1}"+mask+"@")
+		return hideText(text)
 	}
 	return p.value
 }
 
-// restorer puts secrets back.
-type restorer struct {
-	// stored and posted are the leaves of the documents by path.
-	stored, posted map[string]any
-	problems       []Problem
+func hideText(text string) string {
+	return urlPassword.ReplaceAllString(text, "${1}"+mask+"@")
 }
 
-func (r *restorer) restore(p place) any {
+// restorer puts secrets back.
+type restorer struct {
+	// sameURL says that both documents name the same vCenter.
+	sameURL  bool
+	problems []Problem
+}
+
+func (r *restorer) restore(p *place) any {
 	text, ok := p.value.(string)
 	if !ok {
 		return p.value
 	}
 	if !p.secret {
-		return r.restoreURLs(p.path, text)
+		return r.restoreURLs(p, text)
 	}
 	if text != mask {
 		return text
 	}
-	if p.path == passwordPath && hide(place{value: r.stored[urlPath]}) != hide(place{value: r.posted[urlPath]}) {
-		r.problems = append(r.problems, Problem{p.path, "must be given again, not as a mask: cloudApiSettings.url is another one now"})
+	// The password of the vCenter account is not restored for another URL: whoever may post a configuration could have it sent to himself.
+	if !r.sameURL && p.at("cloudApiSettings", "password") {
+		r.problems = append(r.problems, Problem{p.path(), "must be given again, not as a mask: cloudApiSettings.url is another one now"})
 		return text
 	}
-	secret := r.stored[p.path]
-	if secret == nil || secret == "" {
-		r.missing(p.path)
+	switch p.stored.(type) {
+	case nil, map[string]any, []any:
+		r.missing(p)
+	case string:
+		if p.stored == "" {
+			r.missing(p)
+		}
 	}
-	return secret
+	return p.stored
 }
 
 // restoreURLs takes the passwords of the URLs in a text from the URLs at the same place of the stored one.
-func (r *restorer) restoreURLs(path, text string) string {
-	stored, _ := r.stored[path].(string)
+func (r *restorer) restoreURLs(p *place, text string) string {
+	stored, _ := p.stored.(string)
 	passwords := urlPassword.FindAllStringSubmatch(stored, -1)
 	i := -1
 	return urlPassword.ReplaceAllStringFunc(text, func(found string) string {
@@ -172,13 +215,13 @@ func (r *restorer) restoreURLs(path, text string) string {
 			return found
 		}
 		if i >= len(passwords) {
-			r.missing(path)
+			r.missing(p)
 			return found
 		}
 		return start + passwords[i][2] + "@"
 	})
 }
 
-func (r *restorer) missing(path string) {
-	r.problems = append(r.problems, Problem{Path: path, Message: "is masked, and no secret is stored for it: give the secret itself"})
+func (r *restorer) missing(p *place) {
+	r.problems = append(r.problems, Problem{Path: p.path(), Message: "is masked, and no secret is stored for it: give the secret itself"})
 }

@@ -10,8 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"sigs.k8s.io/yaml"
 )
 
 // Problem is one thing that is wrong with a configuration document.
@@ -44,12 +42,22 @@ func (e *ConfigError) Error() string {
 	return "configuration: " + strings.Join(texts, "; ")
 }
 
+// maxProblems is more than anybody reads, and keeps the answer to a document that is wrong all over short.
+const maxProblems = 50
+
+func refused(problems []Problem) error {
+	if left := len(problems) - maxProblems; left > 0 {
+		problems = append(slices.Clone(problems[:maxProblems]), Problem{Message: fmt.Sprintf("has %d more problems", left)})
+	}
+	return &ConfigError{Problems: problems}
+}
+
 // ParseConfig reads a document in YAML or JSON, fills in defaults and checks it. Files that the document names must be readable.
 // Unknown keys are ignored, see [UnknownKeys]; a null counts as left out. The error is a *[ConfigError] with every problem.
 func ParseConfig(document []byte) (Config, error) {
 	c, problems := parse(document)
 	if len(problems) > 0 {
-		return Config{}, &ConfigError{Problems: problems}
+		return Config{}, refused(problems)
 	}
 	return c, nil
 }
@@ -60,7 +68,7 @@ func restoreConfig(document []byte) (Config, error) {
 	c, problems := parse(document)
 	problems = slices.DeleteFunc(problems, func(p Problem) bool { return strings.HasSuffix(p.Path, "File") })
 	if len(problems) > 0 {
-		return Config{}, &ConfigError{Problems: problems}
+		return Config{}, refused(problems)
 	}
 	return c, nil
 }
@@ -88,18 +96,6 @@ func nameIn(document []byte) string {
 		_ = json.Unmarshal(raw, &named) // a name of another type is none
 	}
 	return named.Name
-}
-
-// toJSON tries JSON first: YAML includes it but for tabs.
-func toJSON(document []byte) (json.RawMessage, error) {
-	if json.Valid(document) {
-		return document, nil
-	}
-	raw, err := yaml.YAMLToJSONStrict(document)
-	if err != nil {
-		return nil, fmt.Errorf("is neither YAML nor JSON: %w", err)
-	}
-	return raw, nil
 }
 
 // decoder is encoding/json's Unmarshal, but one that goes on after a problem, knows where it is, takes keys by their exact

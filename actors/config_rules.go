@@ -178,7 +178,7 @@ func oneOf(words ...string) rule {
 var cidrs = rule{check: func(value any) string {
 	for _, text := range value.([]string) {
 		if p, err := netip.ParsePrefix(text); err != nil || p.Addr().Is4In6() {
-			return fmt.Sprintf("must be networks such as 10.0.0.0/8 or 2001:db8::/32; %q is none", text)
+			return fmt.Sprintf("must be networks such as 10.0.0.0/8 or 2001:db8::/32; %.40q is none", text)
 		}
 	}
 	return ""

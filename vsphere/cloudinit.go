@@ -2,7 +2,6 @@ package vsphere
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -29,9 +28,9 @@ func (ci CloudInit) metaData(seen naming) (string, error) {
 		return "", err
 	}
 	all := map[string]any{"local-hostname": hostname}
-	own, err := seen.fill("cloudInit.metaData", ci.MetaData)
+	own, where, err := seen.fill(ci.MetaData)
 	if err != nil {
-		return "", &Error{Kind: Misconfigured, Object: "cloudInit.metaData", Err: err, Hint: "use {{.Name}}, {{.Pool}}, {{.Short}} and {{.ID}}"}
+		return "", misconfigured("cloudInit.metaData"+where, err.Error(), "use {{.Name}}, {{.Pool}}, {{.Short}} and {{.ID}}")
 	}
 	maps.Copy(all, own.(map[string]any))
 	all["instance-id"] = seen.ID
@@ -42,29 +41,30 @@ func (ci CloudInit) metaData(seen naming) (string, error) {
 	return encodeGuestinfo("cloudInit.metaData", b)
 }
 
-// fill evaluates the texts of a tree as templates.
-func (n naming) fill(path string, value any) (any, error) {
+// fill evaluates the texts of a tree as templates, up to the first that is none: where says which, as in ".names[1]".
+func (n naming) fill(value any) (filled any, where string, err error) {
 	switch v := value.(type) {
 	case string:
-		return n.apply(path, v)
+		filled, err = n.apply(v)
+		return filled, "", err
 	case map[string]any:
 		made := make(map[string]any, len(v))
-		var failures error
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			filled, err := n.fill(path+"."+key, v[key])
-			made[key], failures = filled, errors.Join(failures, err)
+			if made[key], where, err = n.fill(v[key]); err != nil {
+				return nil, "." + key + where, err
+			}
 		}
-		return made, failures
+		return made, "", nil
 	case []any:
 		made := make([]any, len(v))
-		var failures error
 		for i, element := range v {
-			filled, err := n.fill(fmt.Sprintf("%s[%d]", path, i), element)
-			made[i], failures = filled, errors.Join(failures, err)
+			if made[i], where, err = n.fill(element); err != nil {
+				return nil, fmt.Sprintf("[%d]%s", i, where), err
+			}
 		}
-		return made, failures
+		return made, "", nil
 	default:
-		return value, nil
+		return value, "", nil
 	}
 }
 
@@ -85,10 +85,20 @@ func (ci CloudInit) guestinfo(seen naming, userData string) (map[string]string, 
 	return keys, nil
 }
 
-// Check tries the templates of host name and metadata on a machine, and the size of what they make. Kind: Misconfigured.
+// Check tries the templates of host name and metadata on a machine, whether host names differ, and the size of what they make. Kind:
+// Misconfigured.
 func (ci CloudInit) Check(pool, name string, id MachineID) error {
-	_, err := ci.metaData(newNaming(name, pool, id))
-	return wrap("make", "metadata", err)
+	seen := newNaming(name, pool, id)
+	if _, err := ci.metaData(seen); err != nil {
+		return wrap("make", "metadata", err)
+	}
+	another := naming{Name: "another", Pool: pool, Short: "another", ID: "another"}
+	one, _ := seen.apply(ci.Hostname) // it worked just now
+	if other, err := another.apply(ci.Hostname); err == nil && one == other && one != "" {
+		return wrap("make", "metadata", misconfigured("cloudInit.hostname", "it gives all machines one host name",
+			"use {{.Name}}, {{.Short}} or {{.ID}} in it"))
+	}
+	return nil
 }
 
 // check finds what vCenter need not be asked for.

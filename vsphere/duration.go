@@ -35,7 +35,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	if json.Unmarshal(b, &text) == nil {
 		v, err := time.ParseDuration(text)
 		if err != nil {
-			return fmt.Errorf("%q is not a duration such as \"30s\" or \"5m\"", text)
+			return fmt.Errorf("%.40q is not a duration such as \"30s\" or \"5m\"", text)
 		}
 		*d = Duration(v)
 		return nil
@@ -45,11 +45,11 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 		Unit string `json:"unit"`
 	}
 	if err := json.Unmarshal(b, &parts); err != nil || parts.Time == nil {
-		return fmt.Errorf("%s is not a duration such as \"30s\" or {\"time\": 30, \"unit\": \"seconds\"}", b)
+		return fmt.Errorf("%.40s is not a duration such as \"30s\" or {\"time\": 30, \"unit\": \"seconds\"}", b)
 	}
 	unit, ok := durationUnits[strings.ToLower(parts.Unit)]
 	if !ok {
-		return fmt.Errorf("%q is not a unit of time such as \"seconds\"", parts.Unit)
+		return fmt.Errorf("%.40q is not a unit of time such as \"seconds\"", parts.Unit)
 	}
 	span := time.Duration(*parts.Time) * unit
 	if *parts.Time != 0 && span/unit != time.Duration(*parts.Time) {

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
-	"text/template"
 )
 
 // shortLength is how many hex digits of an id make it into a name.
@@ -27,18 +27,18 @@ func newNaming(name, pool string, id MachineID) naming {
 	return naming{Name: name, Pool: pool, Short: short[:min(shortLength, len(short))], ID: string(id)}
 }
 
-// apply evaluates a template; what a value comes from says what, for the error. A text without actions is returned as it is.
-func (n naming) apply(what, text string) (string, error) {
+// apply evaluates a template. A text without actions is returned as it is.
+func (n naming) apply(text string) (string, error) {
 	if !strings.Contains(text, "{{") {
 		return text, nil
 	}
-	t, err := template.New(what).Option("missingkey=error").Parse(text)
+	t, err := parseTemplate(text)
 	if err != nil {
-		return "", fmt.Errorf("parse %s: %w", what, err)
+		return "", err
 	}
 	var b strings.Builder
 	if err := t.Execute(&b, n); err != nil {
-		return "", fmt.Errorf("apply %s: %w", what, err)
+		return "", errors.New(plainReason(err))
 	}
 	return b.String(), nil
 }
@@ -51,9 +51,9 @@ func VMName(nameTemplate, pool string, id MachineID, attempt int) (string, error
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", id, attempt))
 		seen.Short = hex.EncodeToString(sum[:])[:shortLength]
 	}
-	name, err := seen.apply("name template", nameTemplate)
+	name, err := seen.apply(nameTemplate)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("make name: %w", err)
 	}
 	if attempt > 0 && !strings.Contains(name, seen.Short) {
 		name += "-" + seen.Short // the template makes one name per machine, and that one is taken
@@ -84,12 +84,12 @@ func (n naming) hostname(text string) (string, error) {
 	if text == "" {
 		return cmp.Or(hostLabel(n.Name), n.Short), nil
 	}
-	name, err := n.apply("hostname", text)
+	name, err := n.apply(text)
 	if err != nil {
 		return "", &Error{Kind: Misconfigured, Object: "cloudInit.hostname", Err: err, Hint: "use {{.Name}}, {{.Pool}}, {{.Short}} and {{.ID}}"}
 	}
 	if len(name) > longestHostname || !hostnamePattern.MatchString(name) {
-		return "", misconfigured("cloudInit.hostname", fmt.Sprintf("it makes %q, which is no host name", name),
+		return "", misconfigured("cloudInit.hostname", fmt.Sprintf("it makes %.80q, which is no host name", name),
 			"use letters, digits and '-', at most 63 between two dots")
 	}
 	return name, nil
