@@ -272,7 +272,7 @@ func TestAddressOfAMachineThatLeftIsFree(t *testing.T) {
 				vm.IPs = first.PrivateIPs
 			}
 		})
-		if err := r.pool.Terminate(t.Context(), string(first.ID), false); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), string(first.ID), false); err != nil {
 			t.Fatal(err)
 		}
 		r.after(2 * time.Minute)

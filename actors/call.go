@@ -35,6 +35,8 @@ type call struct {
 	// hold says that the call came by API 2.0's path form, where OUT_OF_SERVICE holds the machine and any other state frees it.
 	hold       bool
 	membership Membership
+	// before is the machine's status when the call was carried out.
+	before vsphere.Status
 }
 
 // status is the machine's status after the call.

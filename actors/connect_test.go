@@ -77,7 +77,7 @@ func TestConfiguredDuringShutdown(t *testing.T) {
 		if err := p.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		go func() { _ = p.Configure(t.Context(), []byte(document)) }()
+		go func() { _, _ = p.Configure(t.Context(), []byte(document)) }()
 		synctest.Wait()
 		shut(t, p)
 		if closed.Load() != 2 || opens.Load() != 2 {

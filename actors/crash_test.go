@@ -20,7 +20,7 @@ func TestCrashAtAnyMoment(t *testing.T) {
 				terminated := ""
 				if ms := r.view().Machines; second%3 == 0 && len(ms) > 0 {
 					terminated = string(ms[0].ID)
-					if err := r.pool.Terminate(t.Context(), terminated, second%2 == 0); err != nil {
+					if _, err := r.pool.Terminate(t.Context(), terminated, second%2 == 0); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -49,13 +49,13 @@ func TestLossOfTheStateDirectory(t *testing.T) {
 		r.after(time.Minute)
 		ms := r.expect(Running, 4)
 		blessed, serving, leaving := string(ms[0].ID), string(ms[1].ID), string(ms[2].ID)
-		if err := r.pool.SetMembership(t.Context(), blessed, Membership{Active: true}); err != nil {
+		if _, err := r.pool.SetMembership(t.Context(), blessed, Membership{Active: true}); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.pool.SetServiceState(t.Context(), serving, InService, false); err != nil {
+		if _, err := r.pool.SetServiceState(t.Context(), serving, InService, false); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.pool.Terminate(t.Context(), leaving, true); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), leaving, true); err != nil {
 			t.Fatal(err)
 		}
 		r.crash()
@@ -125,7 +125,7 @@ func (c *chaos) act() {
 	switch c.rnd.IntN(11) {
 	case 0, 1:
 		n := c.rnd.IntN(12)
-		if c.pool.Resize(c.t.Context(), n) == nil {
+		if _, err := c.pool.Resize(c.t.Context(), n); err == nil {
 			c.desired = n
 		}
 	case 2, 3:
@@ -164,10 +164,10 @@ func (c *chaos) flicker() {
 
 func (c *chaos) freezeOrThaw() {
 	if c.rnd.IntN(2) == 0 {
-		_ = c.pool.Freeze(c.t.Context(), "chaos")
+		_, _ = c.pool.Freeze(c.t.Context(), "chaos")
 		return
 	}
-	_ = c.pool.Thaw(c.t.Context(), false)
+	_, _ = c.pool.Thaw(c.t.Context(), false)
 }
 
 func (c *chaos) terminate() {
@@ -177,7 +177,7 @@ func (c *chaos) terminate() {
 	}
 	m := view.Machines[c.rnd.IntN(len(view.Machines))]
 	decrement := c.rnd.IntN(2) == 0
-	if c.pool.Terminate(c.t.Context(), string(m.ID), decrement) == nil {
+	if _, err := c.pool.Terminate(c.t.Context(), string(m.ID), decrement); err == nil {
 		c.terminated = append(c.terminated, string(m.ID))
 		if decrement {
 			c.desired = max(0, c.desired-1)
@@ -221,7 +221,7 @@ func (c *chaos) peace() {
 		vm.Connection, vm.Connected = "connected", true
 	}
 	c.world.mu.Unlock()
-	if err := c.pool.Thaw(c.t.Context(), false); err != nil {
+	if _, err := c.pool.Thaw(c.t.Context(), false); err != nil {
 		c.t.Error(err)
 	}
 	c.after(45 * time.Minute)

@@ -54,7 +54,7 @@ func (r *rig) rail(name string) Rail {
 
 func (r *rig) thaw(takeOver bool) {
 	r.t.Helper()
-	if err := r.pool.Thaw(r.t.Context(), takeOver); err != nil {
+	if _, err := r.pool.Thaw(r.t.Context(), takeOver); err != nil {
 		r.t.Fatal(err)
 	}
 	r.after(0)
@@ -173,7 +173,7 @@ func TestThawLiftsACrisisUntilThereIsMore(t *testing.T) {
 func TestFrozenByHand(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		refs := r.grown(4)
-		if err := r.pool.Freeze(t.Context(), "maintenance"); err != nil {
+		if _, err := r.pool.Freeze(t.Context(), "maintenance"); err != nil {
 			t.Fatal(err)
 		}
 		r.world.turnOff(refs[0])
@@ -185,7 +185,7 @@ func TestFrozenByHand(t *testing.T) {
 		if r.world.vm(refs[0]) == nil {
 			t.Error("the stopped VM was removed")
 		}
-		if err := r.pool.Terminate(t.Context(), string(r.expect(Running, 3)[0].ID), true); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), string(r.expect(Running, 3)[0].ID), true); err != nil {
 			t.Fatal(err)
 		}
 		r.after(time.Minute)
@@ -372,10 +372,10 @@ func TestASecondWriterStopsTheFirst(t *testing.T) {
 			t.Errorf("%+v", r.rail("writers"))
 		}
 		id := string(r.view().Machines[0].ID)
-		if err := r.pool.Terminate(t.Context(), id, false); KindOf(err) != Unavailable {
+		if _, err := r.pool.Terminate(t.Context(), id, false); KindOf(err) != Unavailable {
 			t.Errorf("terminate by the first: %v", err)
 		}
-		if err := r.pool.Attach(t.Context(), string(refs[0])); KindOf(err) != Unavailable {
+		if _, err := r.pool.Attach(t.Context(), string(refs[0])); KindOf(err) != Unavailable {
 			t.Errorf("attach by the first: %v", err)
 		}
 		r.resize(9)
@@ -384,7 +384,7 @@ func TestASecondWriterStopsTheFirst(t *testing.T) {
 		if n := r.world.machines(); n != 3 {
 			t.Errorf("%d machines, want the second one's 3", n)
 		}
-		if err := r.pool.Thaw(t.Context(), false); KindOf(err) != Invalid {
+		if _, err := r.pool.Thaw(t.Context(), false); KindOf(err) != Invalid {
 			t.Errorf("a thaw without taking over: %v", err)
 		}
 		r.thaw(true)
@@ -418,7 +418,7 @@ func TestOrphansAreRetiredOnlyOnOrder(t *testing.T) {
 					r.world.put(vsphere.VM{Name: "lost-" + uuid, InstanceUUID: uuid, Power: vsphere.PoweredOn, Mark: &mark, Status: &status})
 				}
 				if name == "frozen meanwhile" {
-					if err := r.pool.Freeze(t.Context(), ""); err != nil {
+					if _, err := r.pool.Freeze(t.Context(), ""); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -497,7 +497,7 @@ func TestAFreezeGivesBootsTheirTimeAnew(t *testing.T) {
 		r.resize(1)
 		r.after(5 * time.Minute)
 		id := r.expect(Pending, 1)[0].ID
-		if err := r.pool.Freeze(t.Context(), ""); err != nil {
+		if _, err := r.pool.Freeze(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
 		r.after(time.Hour)
@@ -521,7 +521,7 @@ func TestAMissingPrivilegeThatACallerMetIsTold(t *testing.T) {
 		r.grown(1)
 		id := string(r.expect(Running, 1)[0].ID)
 		r.world.fail("write", vsphere.Forbidden)
-		if err := r.pool.SetMembership(t.Context(), id, Membership{Active: true}); KindOf(err) != Unavailable {
+		if _, err := r.pool.SetMembership(t.Context(), id, Membership{Active: true}); KindOf(err) != Unavailable {
 			t.Errorf("%v", err)
 		}
 		r.after(time.Second)

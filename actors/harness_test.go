@@ -181,10 +181,13 @@ func (r *rig) after(d time.Duration) {
 
 func (r *rig) resize(n int) {
 	r.t.Helper()
-	if err := r.pool.Resize(r.t.Context(), n); err != nil {
+	if _, err := r.pool.Resize(r.t.Context(), n); err != nil {
 		r.t.Fatal(err)
 	}
 }
+
+// failureOnly is the error of a request whose effect does not matter.
+func failureOnly[T any](_ T, err error) error { return err }
 
 func (r *rig) view() View {
 	r.t.Helper()

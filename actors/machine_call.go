@@ -79,7 +79,7 @@ func (m *machineActor) callEnded(ctx actor.Context, o outcome) {
 		m.calls.claimed = true
 		ctx.Send(ctx.Parent(), claimed{gen: m.gen, call: c, rec: m.claimedRecord(c)})
 	default:
-		m.calls.storing = true
+		m.calls.storing, m.calls.current.before = true, m.rec.Status
 		m.rec.Status = c.status(m.rec.Status)
 		m.save(ctx)
 		m.publish(ctx, launchOutcome{})

@@ -44,40 +44,40 @@ func (p *Pool) Ready(ctx context.Context) error {
 }
 
 // Resize sets the desired size, durably when it returns. Invalid: negative, or outside bounds that reject.
-func (p *Pool) Resize(ctx context.Context, desired int) error {
-	return p.tell(ctx, resize{desired})
+func (p *Pool) Resize(ctx context.Context, desired int) (Changed[int], error) {
+	return query[Changed[int]](ctx, p, resize{desired})
 }
 
 // Terminate ends one member; when it returns that is decided for good. With decrement the desired size goes down with it, otherwise a
 // replacement is made. NotFound: no member. Invalid: protected, or the decrement would go below bounds.min. Unavailable: vSphere
 // failed the first step; nothing changed.
-func (p *Pool) Terminate(ctx context.Context, id string, decrement bool) error {
-	return p.call(ctx, id, call{kind: terminateCall, decrement: decrement})
+func (p *Pool) Terminate(ctx context.Context, id string, decrement bool) (Changed[int], error) {
+	return query[Changed[int]](ctx, p, calling(ctx, id, call{kind: terminateCall, decrement: decrement}))
 }
 
 // Detach lets a member go without touching it otherwise; the rest as Terminate.
-func (p *Pool) Detach(ctx context.Context, id string, decrement bool) error {
-	return p.call(ctx, id, call{kind: detachCall, decrement: decrement})
+func (p *Pool) Detach(ctx context.Context, id string, decrement bool) (Changed[int], error) {
+	return query[Changed[int]](ctx, p, calling(ctx, id, call{kind: detachCall, decrement: decrement}))
 }
 
 // Attach makes a running VM a member and raises the desired size by one; of a current member it changes nothing. The id is an instance
 // UUID, a managed object id or an inventory path. NotFound: no such VM. Invalid: not running, or another pool's.
-func (p *Pool) Attach(ctx context.Context, id string) error {
-	return p.tell(ctx, attach{id})
+func (p *Pool) Attach(ctx context.Context, id string) (Changed[int], error) {
+	return query[Changed[int]](ctx, p, attach{id})
 }
 
 // SetServiceState notes what somebody says of the service on a member. With hold, API 2.0's form, OUT_OF_SERVICE takes the machine out
 // of the active size until another state is set this way.
-func (p *Pool) SetServiceState(ctx context.Context, id string, state ServiceState, hold bool) error {
+func (p *Pool) SetServiceState(ctx context.Context, id string, state ServiceState, hold bool) (Changed[Service], error) {
 	if !state.Valid() {
-		return refuse(Invalid, "serviceState %q is none of BOOTING, IN_SERVICE, UNHEALTHY, OUT_OF_SERVICE, UNKNOWN", state)
+		return Changed[Service]{}, refuse(Invalid, "serviceState %q is none of BOOTING, IN_SERVICE, UNHEALTHY, OUT_OF_SERVICE, UNKNOWN", state)
 	}
-	return p.call(ctx, id, call{kind: serviceCall, service: state, hold: hold})
+	return query[Changed[Service]](ctx, p, calling(ctx, id, call{kind: serviceCall, service: state, hold: hold}))
 }
 
 // SetMembership sets a member's membership status.
-func (p *Pool) SetMembership(ctx context.Context, id string, m Membership) error {
-	return p.call(ctx, id, call{kind: membershipCall, membership: m})
+func (p *Pool) SetMembership(ctx context.Context, id string, m Membership) (Changed[Membership], error) {
+	return query[Changed[Membership]](ctx, p, calling(ctx, id, call{kind: membershipCall, membership: m}))
 }
 
 // Config is the configuration document in force as JSON, secrets masked. NotFound: none was set.
@@ -87,24 +87,30 @@ func (p *Pool) Config(ctx context.Context) ([]byte, error) {
 
 // Configure puts a document in force that is valid and that vCenter accepts; otherwise the old one stays. Whether the pool is started
 // does not change.
-func (p *Pool) Configure(ctx context.Context, document []byte) error {
-	return p.tell(ctx, configure{document})
+func (p *Pool) Configure(ctx context.Context, document []byte) (Reconfigured, error) {
+	return query[Reconfigured](ctx, p, configure{document})
 }
 
 // Start lets the pool work; Invalid without a configuration.
-func (p *Pool) Start(ctx context.Context) error { return p.tell(ctx, startPool{}) }
+func (p *Pool) Start(ctx context.Context) (Changed[bool], error) {
+	return query[Changed[bool]](ctx, p, startPool{})
+}
 
 // Stop makes the pool refuse requests and leave its machines as they are.
-func (p *Pool) Stop(ctx context.Context) error { return p.tell(ctx, stopPool{}) }
+func (p *Pool) Stop(ctx context.Context) (Changed[bool], error) {
+	return query[Changed[bool]](ctx, p, stopPool{})
+}
 
 // Freeze makes the pool start and end nothing by itself until Thaw, across restarts too. What callers ask for by name is still done.
-func (p *Pool) Freeze(ctx context.Context, reason string) error {
-	return p.tell(ctx, freezePool{reason})
+func (p *Pool) Freeze(ctx context.Context, reason string) (Changed[bool], error) {
+	return query[Changed[bool]](ctx, p, freezePool{reason})
 }
 
 // Thaw ends a freeze, and lifts what holds the pool back now: a mass failure, the settling time, the shrink guard, the churn cap. With
 // takeOver a pool that stopped for a second writer takes the pool over from it.
-func (p *Pool) Thaw(ctx context.Context, takeOver bool) error { return p.tell(ctx, thawPool{takeOver}) }
+func (p *Pool) Thaw(ctx context.Context, takeOver bool) (Changed[bool], error) {
+	return query[Changed[bool]](ctx, p, thawPool{takeOver})
+}
 
 // Frozen says whether and why the pool holds back. It never fails for the pool's own reasons.
 func (p *Pool) Frozen(ctx context.Context) (Freeze, error) {
@@ -116,17 +122,13 @@ func (p *Pool) Orphans(ctx context.Context) ([]Stray, error) {
 	return query[[]Stray](ctx, p, orphansQuery{})
 }
 
-func (p *Pool) call(ctx context.Context, id string, c call) error {
+// calling is a request concerning a machine, with the time that the caller waits for it.
+func calling(ctx context.Context, id string, c call) callMachine {
 	c.until = time.Now().Add(callTime)
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(c.until) {
 		c.until = deadline
 	}
-	return p.tell(ctx, callMachine{vsphere.MachineID(strings.ToLower(id)), c})
-}
-
-func (p *Pool) tell(ctx context.Context, command supervisorCommand) error {
-	_, err := ask(ctx, p.system.Root, p.supervisor, command)
-	return err
+	return callMachine{vsphere.MachineID(strings.ToLower(id)), c}
 }
 
 func query[T any](ctx context.Context, p *Pool, command supervisorCommand) (T, error) {

@@ -113,7 +113,7 @@ func (r record) sameAs(o record) bool {
 func (r record) machine() Machine {
 	m := Machine{
 		ID: r.ID, State: r.state(), Service: ServiceState(r.Status.Service), Region: r.Region,
-		Membership: Membership{Active: r.Status.Active && !r.Status.Hold, Evictable: r.evictable()},
+		Membership: membershipOf(r.Status),
 		Requested:  r.Requested, Launched: r.Launched,
 		Metadata: Metadata{Name: r.Name, VM: string(r.Ref), Host: r.Host, Datastore: r.Datastore, Error: r.trouble(), Reason: r.Reason},
 	}

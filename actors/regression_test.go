@@ -103,10 +103,10 @@ func TestClonesWithAnotherUUIDAreMembersLikeAny(t *testing.T) {
 		r.resize(1)
 		r.after(time.Minute)
 		m := r.expect(Running, 1)[0]
-		if err := r.pool.Attach(t.Context(), m.Metadata.VM); err != nil || r.view().Size.Desired != 1 {
+		if _, err := r.pool.Attach(t.Context(), m.Metadata.VM); err != nil || r.view().Size.Desired != 1 {
 			t.Errorf("attach of a member: %v, %+v", err, r.view().Size)
 		}
-		if err := r.pool.Terminate(t.Context(), string(m.ID), true); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), string(m.ID), true); err != nil {
 			t.Fatal(err)
 		}
 		r.after(5 * time.Minute)
@@ -124,7 +124,7 @@ func TestAttachesKeepWithinTheBounds(t *testing.T) {
 		errs := make(chan error, 2)
 		for _, name := range []string{"a", "b"} {
 			ref := r.world.put(vsphere.VM{Name: name, InstanceUUID: "uuid-" + name, Power: vsphere.PoweredOn, IPs: []string{"10.1.1.1"}})
-			go func() { errs <- r.pool.Attach(t.Context(), string(ref)) }()
+			go func() { errs <- failureOnly(r.pool.Attach(t.Context(), string(ref))) }()
 		}
 		kinds := []ErrorKind{KindOf(<-errs), KindOf(<-errs)}
 		if !slices.Contains(kinds, Invalid) {
@@ -135,7 +135,7 @@ func TestAttachesKeepWithinTheBounds(t *testing.T) {
 		if r.world.count() != 4 {
 			t.Error("an attached VM was destroyed")
 		}
-		if err := r.pool.Attach(t.Context(), r.in(Running)[0].Metadata.VM); err != nil {
+		if _, err := r.pool.Attach(t.Context(), r.in(Running)[0].Metadata.VM); err != nil {
 			t.Errorf("attach of a member of a full pool: %v", err)
 		}
 	})
@@ -146,7 +146,7 @@ func TestAttachesOfOneVMAreOne(t *testing.T) {
 		ref := r.world.put(vsphere.VM{Name: "a", InstanceUUID: "uuid-a", Power: vsphere.PoweredOn, IPs: []string{"10.1.1.1"}})
 		errs := make(chan error)
 		for range 6 {
-			go func() { errs <- r.pool.Attach(t.Context(), string(ref)) }()
+			go func() { errs <- failureOnly(r.pool.Attach(t.Context(), string(ref))) }()
 		}
 		for range 6 {
 			if err := <-errs; err != nil {
@@ -172,7 +172,7 @@ func TestAttachOfAGivenUpMachineLasts(t *testing.T) {
 		vm := r.world.vms[ref]
 		vm.Power, vm.IPs, vm.ToolsRunning = vsphere.PoweredOn, []string{"10.0.0.9"}, true
 		r.world.mu.Unlock()
-		if err := r.pool.Attach(t.Context(), string(ref)); err != nil {
+		if _, err := r.pool.Attach(t.Context(), string(ref)); err != nil {
 			t.Fatal(err)
 		}
 		r.crash()
@@ -320,7 +320,7 @@ func TestDecisionsWaitForCalls(t *testing.T) {
 		r.after(time.Minute)
 		id := string(r.expect(Running, 1)[0].ID)
 		done := make(chan error, 1)
-		go func() { done <- r.pool.SetServiceState(t.Context(), id, InService, false) }()
+		go func() { done <- failureOnly(r.pool.SetServiceState(t.Context(), id, InService, false)) }()
 		r.after(time.Second)
 		r.resize(0)
 		r.after(10 * time.Second)
@@ -344,7 +344,7 @@ func TestCallersOfABrokenActorAreAnswered(t *testing.T) {
 		done := make(chan error, len(ids))
 		r.provoke(2)
 		for _, m := range ids {
-			go func() { done <- r.pool.Terminate(t.Context(), string(m.ID), true) }()
+			go func() { done <- failureOnly(r.pool.Terminate(t.Context(), string(m.ID), true)) }()
 		}
 		begun := time.Now()
 		for range ids {
@@ -358,7 +358,7 @@ func TestCallersOfABrokenActorAreAnswered(t *testing.T) {
 		r.expect(Running, size.Desired)
 		r.resize(2)
 		r.after(2 * time.Minute)
-		if err := r.pool.Terminate(t.Context(), string(r.in(Running)[0].ID), true); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), string(r.in(Running)[0].ID), true); err != nil {
 			t.Errorf("a decrement that the bounds allow: %v", err)
 		}
 	})

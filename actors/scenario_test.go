@@ -76,13 +76,13 @@ func TestTerminateWithAndWithoutDecrement(t *testing.T) {
 		r.after(time.Minute)
 		ids := r.expect(Running, 3)
 		ctx := t.Context()
-		if err := r.pool.Terminate(ctx, string(ids[0].ID), true); err != nil {
+		if _, err := r.pool.Terminate(ctx, string(ids[0].ID), true); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.pool.Terminate(ctx, string(ids[0].ID), true); KindOf(err) != NotFound {
+		if _, err := r.pool.Terminate(ctx, string(ids[0].ID), true); KindOf(err) != NotFound {
 			t.Errorf("a repeated terminate: %v", err)
 		}
-		if err := r.pool.Terminate(ctx, string(ids[1].ID), false); err != nil {
+		if _, err := r.pool.Terminate(ctx, string(ids[1].ID), false); err != nil {
 			t.Fatal(err)
 		}
 		r.after(0)
@@ -101,7 +101,7 @@ func TestTerminateWhileCloning(t *testing.T) {
 		r.resize(1)
 		r.after(5 * time.Second)
 		id := r.expect(Requested, 1)[0].ID
-		if err := r.pool.Terminate(t.Context(), string(id), true); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), string(id), true); err != nil {
 			t.Fatal(err)
 		}
 		r.expect(Terminating, 1)
@@ -119,11 +119,11 @@ func TestAFailedFirstStepChangesNothing(t *testing.T) {
 		r.after(time.Minute)
 		id := r.expect(Running, 1)[0].ID
 		r.world.fail("write", vsphere.Unreachable)
-		if err := r.pool.Terminate(t.Context(), string(id), true); KindOf(err) != Unavailable {
+		if _, err := r.pool.Terminate(t.Context(), string(id), true); KindOf(err) != Unavailable {
 			t.Fatalf("%v", err)
 		}
 		r.world.fail("write", vsphere.Forbidden)
-		if err := r.pool.Detach(t.Context(), string(id), true); KindOf(err) != Unavailable {
+		if _, err := r.pool.Detach(t.Context(), string(id), true); KindOf(err) != Unavailable {
 			t.Fatalf("%v", err)
 		}
 		r.expect(Running, 1)
@@ -140,7 +140,7 @@ func TestDecrementsDoNotCountAResizeTwice(t *testing.T) {
 		ids := r.expect(Running, 4)
 		done := make(chan error)
 		for _, m := range ids[:3] {
-			go func() { done <- r.pool.Terminate(t.Context(), string(m.ID), true) }()
+			go func() { done <- failureOnly(r.pool.Terminate(t.Context(), string(m.ID), true)) }()
 		}
 		for range 3 {
 			if err := <-done; err != nil {
@@ -165,10 +165,10 @@ func TestBoundsAreKept(t *testing.T) {
 		r.resize(1)
 		r.after(time.Minute)
 		id := r.expect(Running, 1)[0].ID
-		if err := r.pool.Terminate(t.Context(), string(id), true); KindOf(err) != Invalid {
+		if _, err := r.pool.Terminate(t.Context(), string(id), true); KindOf(err) != Invalid {
 			t.Errorf("below the bound: %v", err)
 		}
-		if err := r.pool.Resize(t.Context(), -1); KindOf(err) != Invalid {
+		if _, err := r.pool.Resize(t.Context(), -1); KindOf(err) != Invalid {
 			t.Errorf("negative: %v", err)
 		}
 	})
@@ -176,7 +176,7 @@ func TestBoundsAreKept(t *testing.T) {
 
 func (r *rig) reconfigure(more string) {
 	r.t.Helper()
-	if err := r.pool.Configure(r.t.Context(), []byte(document+more)); err != nil {
+	if _, err := r.pool.Configure(r.t.Context(), []byte(document+more)); err != nil {
 		r.t.Fatal(err)
 	}
 	r.after(time.Second)
@@ -187,13 +187,13 @@ func TestProtectedMachinesStay(t *testing.T) {
 		r.resize(1)
 		r.after(time.Minute)
 		id := string(r.expect(Running, 1)[0].ID)
-		if err := r.pool.SetMembership(t.Context(), id, Membership{Active: true}); err != nil {
+		if _, err := r.pool.SetMembership(t.Context(), id, Membership{Active: true}); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.pool.Terminate(t.Context(), id, false); KindOf(err) != Invalid {
+		if _, err := r.pool.Terminate(t.Context(), id, false); KindOf(err) != Invalid {
 			t.Errorf("terminate: %v", err)
 		}
-		if err := r.pool.Detach(t.Context(), id, false); KindOf(err) != Invalid {
+		if _, err := r.pool.Detach(t.Context(), id, false); KindOf(err) != Invalid {
 			t.Errorf("detach: %v", err)
 		}
 		r.resize(0)
@@ -207,7 +207,7 @@ func TestOutOfServiceHolds(t *testing.T) {
 		r.resize(2)
 		r.after(time.Minute)
 		id := string(r.expect(Running, 2)[0].ID)
-		if err := r.pool.SetServiceState(t.Context(), id, OutOfService, true); err != nil {
+		if _, err := r.pool.SetServiceState(t.Context(), id, OutOfService, true); err != nil {
 			t.Fatal(err)
 		}
 		r.after(time.Minute)
@@ -215,7 +215,7 @@ func TestOutOfServiceHolds(t *testing.T) {
 		if size := r.view().Size; size.Active != 2 || size.Allocated != 3 {
 			t.Errorf("%+v", size)
 		}
-		if err := r.pool.SetServiceState(t.Context(), id, InService, true); err != nil {
+		if _, err := r.pool.SetServiceState(t.Context(), id, InService, true); err != nil {
 			t.Fatal(err)
 		}
 		r.after(time.Minute)
@@ -228,7 +228,7 @@ func TestTheMarkerAloneHasNoEffect(t *testing.T) {
 		r.resize(1)
 		r.after(time.Minute)
 		id := string(r.expect(Running, 1)[0].ID)
-		if err := r.pool.SetServiceState(t.Context(), id, OutOfService, false); err != nil {
+		if _, err := r.pool.SetServiceState(t.Context(), id, OutOfService, false); err != nil {
 			t.Fatal(err)
 		}
 		r.after(5 * time.Minute)
@@ -249,9 +249,9 @@ func TestAHoldDoesNotUndoAnOperatorsDeactivation(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		must(r.pool.SetMembership(t.Context(), id, Membership{Active: false, Evictable: false}))
-		must(r.pool.SetServiceState(t.Context(), id, OutOfService, true))
-		must(r.pool.SetServiceState(t.Context(), id, InService, true))
+		must(failureOnly(r.pool.SetMembership(t.Context(), id, Membership{Active: false, Evictable: false})))
+		must(failureOnly(r.pool.SetServiceState(t.Context(), id, OutOfService, true)))
+		must(failureOnly(r.pool.SetServiceState(t.Context(), id, InService, true)))
 		for _, m := range r.view().Machines {
 			if string(m.ID) == id && (m.Membership.Active || m.Membership.Evictable) {
 				t.Errorf("%+v", m)
@@ -265,7 +265,7 @@ func TestDetachAndAttach(t *testing.T) {
 		r.resize(2)
 		r.after(time.Minute)
 		m := r.expect(Running, 2)[0]
-		if err := r.pool.Detach(t.Context(), string(m.ID), true); err != nil {
+		if _, err := r.pool.Detach(t.Context(), string(m.ID), true); err != nil {
 			t.Fatal(err)
 		}
 		r.after(time.Minute)
@@ -275,7 +275,7 @@ func TestDetachAndAttach(t *testing.T) {
 			t.Fatalf("%+v", vm)
 		}
 		for range 2 { // the second time it is a member already
-			if err := r.pool.Attach(t.Context(), m.Metadata.VM); err != nil {
+			if _, err := r.pool.Attach(t.Context(), m.Metadata.VM); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -295,11 +295,11 @@ func TestAttachRefuses(t *testing.T) {
 		foreign := r.world.put(vsphere.VM{Name: "foreign", InstanceUUID: "x", Power: vsphere.PoweredOn, Mark: &other})
 		off := r.world.put(vsphere.VM{Name: "off", InstanceUUID: "y", Power: vsphere.PoweredOff})
 		for _, ref := range []vsphere.Ref{foreign, off} {
-			if err := r.pool.Attach(t.Context(), string(ref)); KindOf(err) != Invalid {
+			if _, err := r.pool.Attach(t.Context(), string(ref)); KindOf(err) != Invalid {
 				t.Errorf("%s: %v", ref, err)
 			}
 		}
-		if err := r.pool.Attach(t.Context(), "nowhere"); KindOf(err) != NotFound {
+		if _, err := r.pool.Attach(t.Context(), "nowhere"); KindOf(err) != NotFound {
 			t.Errorf("unknown: %v", err)
 		}
 		if size := r.view().Size; size.Desired != 0 {
@@ -471,13 +471,13 @@ func TestStoppedPoolsRest(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.resize(1)
 		r.after(time.Minute)
-		if err := r.pool.Stop(t.Context()); err != nil {
+		if _, err := r.pool.Stop(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := r.pool.View(t.Context()); KindOf(err) != NotStarted {
 			t.Errorf("%v", err)
 		}
-		if err := r.pool.Resize(t.Context(), 5); KindOf(err) != NotStarted {
+		if _, err := r.pool.Resize(t.Context(), 5); KindOf(err) != NotStarted {
 			t.Errorf("%v", err)
 		}
 		r.stop()
@@ -485,7 +485,7 @@ func TestStoppedPoolsRest(t *testing.T) {
 		if st, _ := r.pool.Status(t.Context()); st.Started || !st.Configured {
 			t.Errorf("%+v", st)
 		}
-		if err := r.pool.Start(t.Context()); err != nil {
+		if _, err := r.pool.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		r.after(time.Second)
@@ -500,7 +500,7 @@ func TestABrokenJournalStopsCreatesNotReads(t *testing.T) {
 		r.journal.mu.Lock()
 		r.journal.broken = errors.New("no space left on device")
 		r.journal.mu.Unlock()
-		if err := r.pool.Resize(t.Context(), 5); KindOf(err) != Internal {
+		if _, err := r.pool.Resize(t.Context(), 5); KindOf(err) != Internal {
 			t.Errorf("%v", err)
 		}
 		r.after(time.Minute)
@@ -518,15 +518,15 @@ func TestConfigurationsThatDoNotWorkChangeNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.resize(1)
 		r.after(time.Minute)
-		if err := r.pool.Configure(t.Context(), []byte("name: web")); KindOf(err) != Invalid {
+		if _, err := r.pool.Configure(t.Context(), []byte("name: web")); KindOf(err) != Invalid {
 			t.Errorf("invalid: %v", err)
 		}
 		r.world.fail("connect", vsphere.Misconfigured)
-		if err := r.pool.Configure(t.Context(), []byte(document)); KindOf(err) != Invalid {
+		if _, err := r.pool.Configure(t.Context(), []byte(document)); KindOf(err) != Invalid {
 			t.Errorf("rejected by vCenter: %v", err)
 		}
 		other := strings.Replace(document, "name: web", "name: db", 1)
-		if err := r.pool.Configure(t.Context(), []byte(other)); KindOf(err) != Invalid {
+		if _, err := r.pool.Configure(t.Context(), []byte(other)); KindOf(err) != Invalid {
 			t.Errorf("another name: %v", err)
 		}
 		r.expect(Running, 1)
@@ -534,7 +534,7 @@ func TestConfigurationsThatDoNotWorkChangeNothing(t *testing.T) {
 		if err != nil || strings.Contains(string(shown), `"password":"p"`) || !strings.Contains(string(shown), "********") {
 			t.Errorf("%s %v", shown, err)
 		}
-		if err := r.pool.Configure(t.Context(), shown); err != nil {
+		if _, err := r.pool.Configure(t.Context(), shown); err != nil {
 			t.Errorf("the masked document does not come back: %v", err)
 		}
 		if size := r.view().Size; size.Desired != 1 {

@@ -67,7 +67,7 @@ func (r *rig) lostMark() vsphere.Ref {
 func TestAGuestWithoutAddressesHoldsUpNoLaunch(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.grown(1)
-		if err := r.pool.Attach(t.Context(), string(r.pet())); err != nil {
+		if _, err := r.pool.Attach(t.Context(), string(r.pet())); err != nil {
 			t.Fatal(err)
 		}
 		r.after(time.Minute)
@@ -183,7 +183,7 @@ func TestNothingIsAttachedAfterAnotherTookOver(t *testing.T) {
 		if r.rail("writers").Holding {
 			t.Fatal("it has been noticed already")
 		}
-		if err := r.pool.Attach(t.Context(), string(pet)); KindOf(err) != Unavailable {
+		if _, err := r.pool.Attach(t.Context(), string(pet)); KindOf(err) != Unavailable {
 			t.Errorf("%v", err)
 		}
 		if vm := r.world.vm(pet); vm.Mark != nil {
@@ -201,7 +201,7 @@ func TestAnAttachThatWasCutShortCostsNobodyHisVM(t *testing.T) {
 		r.grown(1)
 		pet := r.pet("10.9.9.9")
 		p.onClaim = func() { r.fuse.blow() }
-		if err := r.pool.Attach(t.Context(), string(pet)); err == nil {
+		if _, err := r.pool.Attach(t.Context(), string(pet)); err == nil {
 			t.Fatal("attached")
 		}
 		p.onClaim = nil
@@ -221,7 +221,7 @@ func TestAnAttachThatWasCutShortCostsNobodyHisVM(t *testing.T) {
 // What keeps an orphan from being removed does so until the last moment.
 func TestAnOrphanIsLeftAloneIfThingsChangeWhileItIsLookedAt(t *testing.T) {
 	for name, change := range map[string]func(r *rig, orphan vsphere.Ref){
-		"frozen by hand": func(r *rig, _ vsphere.Ref) { _ = r.pool.Freeze(r.t.Context(), "hold it") },
+		"frozen by hand": func(r *rig, _ vsphere.Ref) { _, _ = r.pool.Freeze(r.t.Context(), "hold it") },
 		"protected": func(r *rig, orphan vsphere.Ref) {
 			r.world.mu.Lock()
 			defer r.world.mu.Unlock()
@@ -310,7 +310,7 @@ func TestAMachineThatCannotBeReachedIsReplacedAsItSays(t *testing.T) {
 				told = m
 			}
 		}
-		if err := r.pool.SetMembership(t.Context(), string(told.ID), Membership{Evictable: true}); err == nil {
+		if _, err := r.pool.SetMembership(t.Context(), string(told.ID), Membership{Evictable: true}); err == nil {
 			t.Fatal("the simulated vCenter writes to VMs that it cannot reach")
 		}
 		if !strings.Contains(told.Metadata.Error, "remove") || strings.Contains(told.Metadata.Error, "membershipStatus") {
@@ -400,11 +400,11 @@ func TestAStateDirectoryFromABackupStopsAndTakesOver(t *testing.T) {
 
 func TestAFreezeByHandOutlivesANewConfiguration(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		if err := r.pool.Freeze(t.Context(), "maintenance"); err != nil {
+		if _, err := r.pool.Freeze(t.Context(), "maintenance"); err != nil {
 			t.Fatal(err)
 		}
 		renamed := strings.Replace(document, "name: web", "name: shop", 1)
-		if err := r.pool.Configure(t.Context(), []byte(renamed)); err != nil {
+		if _, err := r.pool.Configure(t.Context(), []byte(renamed)); err != nil {
 			t.Fatal(err)
 		}
 		r.world.mu.Lock()

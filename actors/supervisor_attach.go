@@ -64,13 +64,14 @@ func (s *supervisor) full() bool {
 
 func (s *supervisor) attachFound(ctx actor.Context, f found) {
 	if f.err != nil {
-		reply(ctx, f.asker, findFailure(f.query, f.err))
+		reply(ctx, f.asker, nil, findFailure(f.query, f.err))
 		return
 	}
 	id := s.memberID(f.vm)
 	seat := s.seats[id]
 	if seat != nil && seat.rec.allocated() && seat.rec.owns(f.vm, s.config.Name) {
-		reply(ctx, f.asker, nil)
+		size := s.pool.requestedSize()
+		reply(ctx, f.asker, &Changed[int]{size, size}, nil)
 		return
 	}
 	if a, attaching := s.attaching[id]; attaching {
@@ -79,7 +80,7 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 		return
 	}
 	if err := s.attachable(f.vm, id); err != nil {
-		reply(ctx, f.asker, err)
+		reply(ctx, f.asker, nil, err)
 		return
 	}
 	a := attachment{found: f, askers: []*actor.PID{f.asker}}
@@ -205,12 +206,13 @@ func (s *supervisor) attachMarked(ctx actor.Context, f marked) {
 		return
 	}
 	rec := f.rec
-	s.commit(ctx, func(p *PoolRecord) {
+	change, done := observing(PoolRecord.requestedSize, func(p *PoolRecord) {
 		if p.Desired != nil {
 			size := s.config.Bounds.effective(*p.Desired) + 1
 			p.Desired = &size
 		}
-	}, attachStep{f.rec}, Change{machine: &rec})
+	})
+	s.commit(ctx, change, attachStep{f.rec, done}, Change{machine: &rec})
 }
 
 // attachFailed restores what was left of an earlier membership.
@@ -219,19 +221,22 @@ func (s *supervisor) attachFailed(ctx actor.Context, id vsphere.MachineID, err e
 		s.seats[id] = &seat{member: member{rec: *before}}
 		s.spawn(ctx, s.seats[id])
 	}
-	s.attachOver(ctx, id, err)
+	s.attachOver(ctx, id, nil, err)
 }
 
-func (s *supervisor) attachOver(ctx actor.Context, id vsphere.MachineID, err error) {
+func (s *supervisor) attachOver(ctx actor.Context, id vsphere.MachineID, done effect, err error) {
 	for _, asker := range s.attaching[id].askers {
-		reply(ctx, asker, err)
+		reply(ctx, asker, done, err)
 	}
 	delete(s.attaching, id)
 	s.views.changed()
 }
 
 // attachStep seats the new member. If it could not be recorded, its mark is taken off again.
-type attachStep struct{ rec record }
+type attachStep struct {
+	rec  record
+	done effect
+}
 
 func (st attachStep) finish(s *supervisor, ctx actor.Context, err error) {
 	if err != nil {
@@ -244,7 +249,7 @@ func (st attachStep) finish(s *supervisor, ctx actor.Context, err error) {
 	s.spawn(ctx, member)
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})
-	s.attachOver(ctx, st.rec.ID, nil)
+	s.attachOver(ctx, st.rec.ID, st.done, nil)
 	s.reconcileSoon(ctx)
 }
 

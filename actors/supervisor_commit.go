@@ -69,10 +69,14 @@ func (s *supervisor) stored(ctx actor.Context, f stored) {
 	}
 }
 
-// reply answers whoever asked, if anybody did.
-func reply(ctx actor.Context, asker *actor.PID, err error) {
+// reply answers whoever asked, if anybody did. The effect is told of a success only; nil: there is none to tell.
+func reply(ctx actor.Context, asker *actor.PID, done effect, err error) {
+	a := answer{err: err}
+	if done != nil && err == nil {
+		a.value = done.told()
+	}
 	if asker != nil {
-		ctx.Send(asker, answer{err: err})
+		ctx.Send(asker, a)
 	}
 }
 
@@ -84,11 +88,14 @@ func journalFailure(err error) error {
 }
 
 // replyStep answers, and plans anew.
-type replyStep struct{ asker *actor.PID }
+type replyStep struct {
+	asker *actor.PID
+	done  effect
+}
 
 func (st replyStep) finish(s *supervisor, ctx actor.Context, err error) {
 	s.views.changed()
-	reply(ctx, st.asker, journalFailure(err))
+	reply(ctx, st.asker, st.done, journalFailure(err))
 	s.reconcileSoon(ctx)
 }
 
@@ -103,12 +110,13 @@ func (s *supervisor) resize(ctx actor.Context, c resize) {
 		return
 	}
 	if is(s.pool.Desired, c.size) && !s.committing {
-		ctx.Respond(answer{})
+		ctx.Respond(unchanged(c.size))
 		return
 	}
 	s.resizes++
 	s.Log.Info("desired size set", "pool", s.config.Name, "to", c.size)
-	s.commit(ctx, func(p *PoolRecord) { p.Desired = &c.size }, replyStep{ctx.Sender()})
+	change, done := observing(PoolRecord.requestedSize, func(p *PoolRecord) { p.Desired = &c.size })
+	s.commit(ctx, change, replyStep{ctx.Sender(), done})
 }
 
 func is(p *int, n int) bool { return p != nil && *p == n }
@@ -128,9 +136,10 @@ func (s *supervisor) setStarted(ctx actor.Context, started bool) {
 	case started && s.config == nil:
 		ctx.Respond(answer{err: refuse(Invalid, "the pool has no configuration yet: POST one to /config first")})
 	case s.pool.Started == started:
-		ctx.Respond(answer{})
+		ctx.Respond(unchanged(started))
 	default:
-		s.commit(ctx, func(p *PoolRecord) { p.Started = started }, replyStep{ctx.Sender()})
+		change, done := observing(PoolRecord.started, func(p *PoolRecord) { p.Started = started })
+		s.commit(ctx, change, replyStep{ctx.Sender(), done})
 	}
 }
 
@@ -201,7 +210,8 @@ func (s *supervisor) machineClaimed(ctx actor.Context, f claimed) {
 	if f.call.decrement && f.call.resizes == s.resizes {
 		decrement = s.lower
 	}
-	s.commit(ctx, decrement, claimStep{f.gen, rec, f.call}, change)
+	decrease, done := observing(PoolRecord.requestedSize, decrement)
+	s.commit(ctx, decrease, claimStep{f.gen, rec, f.call, done}, change)
 }
 
 // claimStep lets the machine go on, and tells the caller.
@@ -209,6 +219,7 @@ type claimStep struct {
 	gen  int
 	rec  record
 	call call
+	done effect
 }
 
 func (st claimStep) finish(s *supervisor, ctx actor.Context, err error) {
@@ -222,7 +233,7 @@ func (st claimStep) finish(s *supervisor, ctx actor.Context, err error) {
 		}
 	}
 	s.views.changed()
-	reply(ctx, st.call.asker, st.failure(err))
+	reply(ctx, st.call.asker, st.done, st.failure(err))
 	s.reconcileSoon(ctx)
 }
 
@@ -244,7 +255,7 @@ func (s *supervisor) machineCalled(ctx actor.Context, f called) {
 	seat.rec = f.rec
 	seat.close(f.call)
 	s.views.changed()
-	reply(ctx, f.call.asker, f.err)
+	reply(ctx, f.call.asker, f.call.effect(), f.err)
 	s.reconcileSoon(ctx)
 }
 
@@ -256,7 +267,7 @@ func (s *seat) close(c call) {
 // abandon answers the calls of an actor that ended.
 func (s *seat) abandon(ctx actor.Context) {
 	for _, c := range s.open {
-		reply(ctx, c.asker, refuse(Unavailable, "the request was cut short by a failure; it may or may not have been done"))
+		reply(ctx, c.asker, nil, refuse(Unavailable, "the request was cut short by a failure; it may or may not have been done"))
 	}
 	s.open = nil
 }

@@ -258,14 +258,16 @@ func (s *supervisor) prepared(ctx actor.Context, f prepared) {
 	}
 	if err != nil {
 		s.discard(ctx, f.provider)
-		reply(ctx, f.asker, err)
+		reply(ctx, f.asker, nil, err)
 		return
 	}
 	warnOfUnknownKeys(s.Log, f.document)
+	done := &Reconfigured{}
 	s.commit(ctx, func(p *PoolRecord) {
+		*done = reconfigured(p.Document, f.document)
 		p.Rebuilt = p.Rebuilt && nameIn(p.Document) == f.config.Name
 		p.Document = f.document
-	}, configStep{f})
+	}, configStep{f, done})
 }
 
 // acceptable refuses what would orphan the members, and what comes too late.
@@ -283,12 +285,15 @@ func (s *supervisor) acceptable(f prepared) error {
 }
 
 // configStep puts a configuration in force.
-type configStep struct{ with prepared }
+type configStep struct {
+	with prepared
+	done *Reconfigured
+}
 
 func (st configStep) finish(s *supervisor, ctx actor.Context, err error) {
 	if err != nil {
 		s.discard(ctx, st.with.provider)
-		reply(ctx, st.with.asker, journalFailure(err))
+		reply(ctx, st.with.asker, nil, journalFailure(err))
 		return
 	}
 	first := s.config == nil
@@ -301,6 +306,6 @@ func (st configStep) finish(s *supervisor, ctx actor.Context, err error) {
 	s.Log.Info("configuration in force", "pool", s.config.Name)
 	s.useProvider(ctx, st.with.provider)
 	s.views.changed()
-	reply(ctx, st.with.asker, nil)
+	reply(ctx, st.with.asker, st.done, nil)
 	s.reconcileSoon(ctx)
 }

@@ -144,7 +144,8 @@ func (s *supervisor) freezeByHand(ctx actor.Context, c freezePool) {
 	}
 	order := standstill{Reason: c.reason, Since: time.Now().UTC()}
 	s.Log.Warn("pool frozen by hand", "pool", s.config.Name, "reason", c.reason)
-	s.commit(ctx, func(p *PoolRecord) { p.Still = &order }, replyStep{ctx.Sender()})
+	change, done := observing(PoolRecord.standing, func(p *PoolRecord) { p.Still = &order })
+	s.commit(ctx, change, replyStep{ctx.Sender(), done})
 }
 
 // thaw takes the order to stand still back, and forgives what holds the pool now.
@@ -166,15 +167,16 @@ func (s *supervisor) thaw(ctx actor.Context, c thawPool) {
 		seat.condoned, seat.notBefore = seat.unknown, time.Time{}
 	}
 	outranked, rival := s.outranked(), s.rival
-	s.commit(ctx, func(p *PoolRecord) {
+	change, done := observing(PoolRecord.standing, func(p *PoolRecord) {
 		p.Still = nil
 		if outranked { // the machines that it made are to be found, too
 			p.Writer.Epoch, p.Rebuilt = max(p.Writer.Epoch, rival.Epoch+1), false
 		}
-	}, thawStep{ctx.Sender()})
+	})
+	s.commit(ctx, change, thawStep{ctx.Sender(), done})
 }
 
-type thawStep struct{ asker *actor.PID }
+type thawStep replyStep
 
 func (st thawStep) finish(s *supervisor, ctx actor.Context, err error) {
 	if err == nil && s.outranked() {

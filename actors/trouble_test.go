@@ -18,7 +18,7 @@ func TestProtectedMachinesOutliveTheStateDirectory(t *testing.T) {
 		r.resize(1)
 		r.after(time.Minute)
 		m := r.expect(Running, 1)[0]
-		if err := r.pool.SetMembership(t.Context(), string(m.ID), Membership{Active: true}); err != nil {
+		if _, err := r.pool.SetMembership(t.Context(), string(m.ID), Membership{Active: true}); err != nil {
 			t.Fatal(err)
 		}
 		r.after(20 * time.Minute)
@@ -39,7 +39,7 @@ func TestProtectedMachinesHaveNoBootDeadline(t *testing.T) {
 		r.resize(1)
 		r.after(40 * time.Second)
 		m := r.expect(Pending, 1)[0]
-		if err := r.pool.SetMembership(t.Context(), string(m.ID), Membership{Active: true}); err != nil {
+		if _, err := r.pool.SetMembership(t.Context(), string(m.ID), Membership{Active: true}); err != nil {
 			t.Fatal(err)
 		}
 		r.after(30 * time.Minute)
@@ -74,7 +74,7 @@ func TestAMissingTemplateBlocksNewMachinesOnly(t *testing.T) {
 		is.Store(true)
 		r.wrap = func(p fusedProvider) Provider { return flawed{p, is.Load()} }
 		r.start()
-		if err := r.pool.Terminate(t.Context(), string(r.expect(Running, 2)[0].ID), false); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), string(r.expect(Running, 2)[0].ID), false); err != nil {
 			t.Error(err)
 		}
 		r.after(time.Minute)
@@ -82,7 +82,7 @@ func TestAMissingTemplateBlocksNewMachinesOnly(t *testing.T) {
 		if st, _ := r.pool.Status(t.Context()); !strings.Contains(st.Blocked, "there is no template") || st.Outage != "" {
 			t.Errorf("%+v", st)
 		}
-		if err := r.pool.Configure(t.Context(), []byte(document)); KindOf(err) != Invalid {
+		if _, err := r.pool.Configure(t.Context(), []byte(document)); KindOf(err) != Invalid {
 			t.Errorf("such a configuration was accepted: %v", err)
 		}
 		r.world.fail("connect", vsphere.Unreachable) // one look goes wrong
@@ -161,7 +161,7 @@ func TestARetryWaitsForACall(t *testing.T) {
 		r.after(21 * time.Second) // its verification has failed, and will be tried again three seconds later
 		now.Store(false)
 		m := r.expect(Pending, 1)[0]
-		if err := r.pool.SetServiceState(t.Context(), string(m.ID), InService, false); err != nil {
+		if _, err := r.pool.SetServiceState(t.Context(), string(m.ID), InService, false); err != nil {
 			t.Error(err)
 		}
 		r.after(2 * time.Minute)
@@ -176,7 +176,7 @@ func TestARestampedCloneThatWasCancelledIsDestroyed(t *testing.T) {
 		r.start()
 		r.resize(1)
 		r.after(5 * time.Second)
-		if err := r.pool.Terminate(t.Context(), string(r.expect(Requested, 1)[0].ID), true); err != nil {
+		if _, err := r.pool.Terminate(t.Context(), string(r.expect(Requested, 1)[0].ID), true); err != nil {
 			t.Fatal(err)
 		}
 		r.after(5 * time.Minute)

@@ -18,7 +18,7 @@ func TestADiskFromElsewhereSurvivesTheTermination(t *testing.T) {
 	inSimulator(t, func(t *testing.T, s *stack) {
 		ms := s.in(Running)
 		files := []string{s.attachVolume(ms[0], "one"), s.attachVolume(ms[1], "two")}
-		if err := s.pool.Terminate(t.Context(), string(ms[0].ID), true); err != nil {
+		if _, err := s.pool.Terminate(t.Context(), string(ms[0].ID), true); err != nil {
 			t.Fatal(err)
 		}
 		s.done(s.vm(ms[1]).PowerOff(t.Context()))

@@ -56,6 +56,10 @@ type scripted struct {
 	freeze actors.Freeze
 	strays []actors.Stray
 	err    error
+	// What the single machine that it knows has.
+	service    actors.Service
+	membership actors.Membership
+	revision   actors.Revision
 	// during, if set, runs inside of every call.
 	during func(context.Context)
 
@@ -82,6 +86,32 @@ func (p *scripted) note(ctx context.Context, format string, args ...any) error {
 	return p.err
 }
 
+// alter makes a change as a pool does that has no refusal on its lips.
+func alter[T any](p *scripted, of *T, to T) actors.Changed[T] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return actors.Changed[T]{}
+	}
+	change := actors.Changed[T]{Before: *of, After: to}
+	*of = to
+	return change
+}
+
+func (p *scripted) lower(decrement bool) actors.Changed[int] {
+	size := p.requested()
+	if decrement {
+		size--
+	}
+	return alter(p, &p.size.Requested, size)
+}
+
+func (p *scripted) requested() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.size.Requested
+}
+
 func (p *scripted) said() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,36 +127,53 @@ func (p *scripted) View(ctx context.Context) (actors.View, error) { return p.vie
 
 func (p *scripted) Size(ctx context.Context) (actors.Size, error) { return p.size, p.note(ctx, "size") }
 
-func (p *scripted) Resize(ctx context.Context, n int) error { return p.note(ctx, "resize %d", n) }
-
-func (p *scripted) Terminate(ctx context.Context, id string, decrement bool) error {
-	return p.note(ctx, "terminate %s %t", id, decrement)
+func (p *scripted) Resize(ctx context.Context, n int) (actors.Changed[int], error) {
+	return alter(p, &p.size.Requested, n), p.note(ctx, "resize %d", n)
 }
 
-func (p *scripted) Detach(ctx context.Context, id string, decrement bool) error {
-	return p.note(ctx, "detach %s %t", id, decrement)
+func (p *scripted) Terminate(ctx context.Context, id string, decrement bool) (actors.Changed[int], error) {
+	return p.lower(decrement), p.note(ctx, "terminate %s %t", id, decrement)
 }
 
-func (p *scripted) Attach(ctx context.Context, id string) error { return p.note(ctx, "attach %s", id) }
-
-func (p *scripted) SetServiceState(ctx context.Context, id string, state actors.ServiceState, hold bool) error {
-	return p.note(ctx, "service %s %s hold=%t", id, state, hold)
+func (p *scripted) Detach(ctx context.Context, id string, decrement bool) (actors.Changed[int], error) {
+	return p.lower(decrement), p.note(ctx, "detach %s %t", id, decrement)
 }
 
-func (p *scripted) SetMembership(ctx context.Context, id string, m actors.Membership) error {
-	return p.note(ctx, "membership %s active=%t evictable=%t", id, m.Active, m.Evictable)
+func (p *scripted) Attach(ctx context.Context, id string) (actors.Changed[int], error) {
+	return alter(p, &p.size.Requested, p.requested()+1), p.note(ctx, "attach %s", id)
+}
+
+func (p *scripted) SetServiceState(
+	ctx context.Context, id string, state actors.ServiceState, hold bool,
+) (actors.Changed[actors.Service], error) {
+	after := actors.Service{State: state, Held: hold && state == actors.OutOfService}
+	return alter(p, &p.service, after), p.note(ctx, "service %s %s hold=%t", id, state, hold)
+}
+
+func (p *scripted) SetMembership(ctx context.Context, id string, m actors.Membership) (actors.Changed[actors.Membership], error) {
+	return alter(p, &p.membership, m), p.note(ctx, "membership %s active=%t evictable=%t", id, m.Active, m.Evictable)
 }
 
 func (p *scripted) Config(ctx context.Context) ([]byte, error) {
 	return p.config, p.note(ctx, "config")
 }
 
-func (p *scripted) Configure(ctx context.Context, document []byte) error {
-	return p.note(ctx, "configure %s", document)
+func (p *scripted) Configure(ctx context.Context, document []byte) (actors.Reconfigured, error) {
+	revision := alter(p, &p.revision, actors.Revision(fmt.Sprint(len(document))))
+	var paths []string
+	if revision.Before != revision.After {
+		paths = []string{"name"}
+	}
+	return actors.Reconfigured{Changed: revision, Paths: paths}, p.note(ctx, "configure %s", document)
 }
 
-func (p *scripted) Start(ctx context.Context) error { return p.note(ctx, "start") }
-func (p *scripted) Stop(ctx context.Context) error  { return p.note(ctx, "stop") }
+func (p *scripted) Start(ctx context.Context) (actors.Changed[bool], error) {
+	return alter(p, &p.status.Started, true), p.note(ctx, "start")
+}
+
+func (p *scripted) Stop(ctx context.Context) (actors.Changed[bool], error) {
+	return alter(p, &p.status.Started, false), p.note(ctx, "stop")
+}
 
 func (p *scripted) Status(ctx context.Context) (actors.Status, error) {
 	return p.status, p.note(ctx, "status")
@@ -158,6 +205,7 @@ func newTestServer(t testing.TB, pool Service, l limits) (*Server, *safeBuffer) 
 		Service:       pool,
 		Log:           slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		SelfSignedDir: t.TempDir(),
+		Audit:         NewAudit(slog.New(slog.DiscardHandler)),
 	}, l)
 	if err != nil {
 		t.Fatal(err)
@@ -231,12 +279,12 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func (p *scripted) Freeze(ctx context.Context, reason string) error {
-	return p.note(ctx, "freeze %s", reason)
+func (p *scripted) Freeze(ctx context.Context, reason string) (actors.Changed[bool], error) {
+	return alter(p, &p.freeze.Manual, true), p.note(ctx, "freeze %s", reason)
 }
 
-func (p *scripted) Thaw(ctx context.Context, takeOver bool) error {
-	return p.note(ctx, "thaw takeOver=%t", takeOver)
+func (p *scripted) Thaw(ctx context.Context, takeOver bool) (actors.Changed[bool], error) {
+	return alter(p, &p.freeze.Manual, false), p.note(ctx, "thaw takeOver=%t", takeOver)
 }
 
 func (p *scripted) Frozen(ctx context.Context) (actors.Freeze, error) {

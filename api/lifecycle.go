@@ -21,21 +21,29 @@ func (e *endpoints) setConfig(ctx context.Context, r *fasthttp.RequestCtx) error
 	if err != nil {
 		return err
 	}
-	return e.service.Configure(ctx, document)
+	deed := deedOf(r)
+	change, err := e.service.Configure(ctx, document)
+	became(deed, "revision", change.Changed)
+	deed.paths, deed.acts = change.Paths, len(change.Paths) > 0
+	return err
 }
 
 func (e *endpoints) start(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err := checkType(r, jsonTypes); err != nil {
 		return err
 	}
-	return e.service.Start(ctx)
+	change, err := e.service.Start(ctx)
+	became(deedOf(r), "started", change)
+	return err
 }
 
 func (e *endpoints) stop(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err := checkType(r, jsonTypes); err != nil {
 		return err
 	}
-	return e.service.Stop(ctx)
+	change, err := e.service.Stop(ctx)
+	became(deedOf(r), "started", change)
+	return err
 }
 
 func (e *endpoints) getStatus(ctx context.Context, r *fasthttp.RequestCtx) error {

@@ -13,7 +13,10 @@ func (e *endpoints) terminate(ctx context.Context, r *fasthttp.RequestCtx) error
 	if err != nil {
 		return err
 	}
-	return e.service.Terminate(ctx, id, decrement)
+	deed := aboutRemoval(r, id, decrement)
+	change, err := e.service.Terminate(ctx, id, decrement)
+	resized(deed, change)
+	return err
 }
 
 func (e *endpoints) detach(ctx context.Context, r *fasthttp.RequestCtx) error {
@@ -21,7 +24,10 @@ func (e *endpoints) detach(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return e.service.Detach(ctx, id, decrement)
+	deed := aboutRemoval(r, id, decrement)
+	change, err := e.service.Detach(ctx, id, decrement)
+	resized(deed, change)
+	return err
 }
 
 func (e *endpoints) attach(ctx context.Context, r *fasthttp.RequestCtx) error {
@@ -29,7 +35,7 @@ func (e *endpoints) attach(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return e.service.Attach(ctx, id)
+	return e.take(ctx, r, id)
 }
 
 // attachByPath ignores any body: API 2.0 has none here, and clients differ in what they send instead.
@@ -38,7 +44,14 @@ func (e *endpoints) attachByPath(ctx context.Context, r *fasthttp.RequestCtx) er
 	if err != nil {
 		return err
 	}
-	return e.service.Attach(ctx, id)
+	return e.take(ctx, r, id)
+}
+
+func (e *endpoints) take(ctx context.Context, r *fasthttp.RequestCtx, id string) error {
+	deed := about(r, id, nil)
+	change, err := e.service.Attach(ctx, id)
+	resized(deed, change)
+	return err
 }
 
 func (e *endpoints) setServiceState(ctx context.Context, r *fasthttp.RequestCtx) error {
@@ -59,7 +72,10 @@ func (e *endpoints) applyServiceState(ctx context.Context, r *fasthttp.RequestCt
 	if err != nil {
 		return err
 	}
-	return e.service.SetServiceState(ctx, id, state, hold)
+	deed := about(r, id, facts{"serviceState": state})
+	change, err := e.service.SetServiceState(ctx, id, state, hold)
+	became(deed, "service", change)
+	return err
 }
 
 func (e *endpoints) setMembership(ctx context.Context, r *fasthttp.RequestCtx) error {
@@ -71,8 +87,20 @@ func (e *endpoints) setMembership(ctx context.Context, r *fasthttp.RequestCtx) e
 	if err != nil {
 		return err
 	}
-	return e.service.SetMembership(ctx, id, membership)
+	deed := about(r, id, facts{"membershipStatus": membershipDoc(membership)})
+	change, err := e.service.SetMembership(ctx, id, membership)
+	deed.before, deed.after = membershipFacts(change.Before), membershipFacts(change.After)
+	return err
 }
+
+// aboutRemoval notes that a machine leaves, which always is a change.
+func aboutRemoval(r *fasthttp.RequestCtx, id string, decrement bool) *deed {
+	deed := about(r, id, facts{"decrementDesiredSize": decrement})
+	deed.acts = true
+	return deed
+}
+
+func membershipFacts(m actors.Membership) facts { return facts{"membershipStatus": membershipDoc(m)} }
 
 // decodeMachine reads the body of a machine operation; the id is the path's, or else the body's.
 func decodeMachine(r *fasthttp.RequestCtx) (id string, fields object, err error) {

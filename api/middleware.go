@@ -23,6 +23,8 @@ const (
 	trafficKey
 	// callerKey is the principal.
 	callerKey
+	// deedKey is what the audit log tells of the request.
+	deedKey
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -40,6 +42,7 @@ func (s *Server) handle(r *fasthttp.RequestCtx) {
 	secure(r)
 	dur := time.Since(began)
 	s.metrics.count(r, dur)
+	s.audit.note(r, began, dur)
 	s.logRequest(r, dur)
 }
 

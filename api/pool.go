@@ -56,5 +56,8 @@ func (e *endpoints) setSize(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return e.service.Resize(ctx, desired)
+	deed := about(r, "", facts{"desiredSize": desired})
+	change, err := e.service.Resize(ctx, desired)
+	resized(deed, change)
+	return err
 }

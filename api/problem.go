@@ -110,6 +110,7 @@ func (s *Server) unreadable(r *fasthttp.RequestCtx, err error) {
 	secure(r)
 	s.metrics.other.answer(r.Response.StatusCode())
 	s.logUnreadable(r)
+	s.audit.noteUnreadable(r)
 }
 
 func (s *Server) unreadableProblem(err error) *problem {

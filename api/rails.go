@@ -30,25 +30,32 @@ func (e *endpoints) setFreeze(ctx context.Context, r *fasthttp.RequestCtx) error
 		return err
 	}
 	if frozen {
-		return e.freeze(ctx, fields)
+		return e.freeze(ctx, r, fields)
 	}
-	return e.thaw(ctx, fields)
+	return e.thaw(ctx, r, fields)
 }
 
-func (e *endpoints) freeze(ctx context.Context, fields object) error {
+func (e *endpoints) freeze(ctx context.Context, r *fasthttp.RequestCtx, fields object) error {
 	reason, err := fields.line("reason", maxReason)
 	if err != nil {
 		return err
 	}
-	return e.service.Freeze(ctx, reason)
+	deed := about(r, "", facts{"frozen": true, "reason": reason})
+	change, err := e.service.Freeze(ctx, reason)
+	became(deed, "frozen", change)
+	return err
 }
 
-func (e *endpoints) thaw(ctx context.Context, fields object) error {
+func (e *endpoints) thaw(ctx context.Context, r *fasthttp.RequestCtx, fields object) error {
 	takeOver, err := fields.flag("takeOver")
 	if err != nil {
 		return err
 	}
-	return e.service.Thaw(ctx, takeOver)
+	deed := about(r, "", facts{"frozen": false, "takeOver": takeOver})
+	deed.acts = true // it also lifts what holds the pool by itself
+	change, err := e.service.Thaw(ctx, takeOver)
+	became(deed, "frozen", change)
+	return err
 }
 
 func (e *endpoints) getOrphans(ctx context.Context, r *fasthttp.RequestCtx) error {

@@ -80,6 +80,7 @@ func (s *Server) endpoint(o route) fasthttp.RequestHandler {
 	handle := s.inTurn(o)
 	return func(r *fasthttp.RequestCtx) {
 		r.SetUserValue(trafficKey, traffic)
+		r.SetUserValue(deedKey, newDeed(r, o.path))
 		ctx, cancel := context.WithTimeout(s.base, s.limits.request)
 		defer cancel()
 		err := permit(r, o.needs)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -32,6 +33,8 @@ type Options struct {
 	UsersFile string
 	// SelfSignedDir is where a certificate for localhost is made and kept when CertFile is empty.
 	SelfSignedDir string
+	// Audit is told of all changes, and of what was refused; nil: the Log is. Whoever made it closes it after the server.
+	Audit *Audit
 	// Metrics are shown at /metrics, and the server adds its own to them; nil: its own only.
 	Metrics *prometheus.Registry
 }
@@ -96,6 +99,7 @@ type Server struct {
 	limits    limits
 	endpoints endpoints
 	metrics   *metrics
+	audit     *Audit
 	auth      authenticator
 	router    *router.Router
 	pair      *keyPair
@@ -133,13 +137,17 @@ func newServer(o Options, l limits) (*Server, error) {
 		return nil, err
 	}
 	registry := cmp.Or(o.Metrics, prometheus.NewRegistry())
+	audit := cmp.Or(o.Audit, NewAudit(o.Log))
 	metrics, err := newMetrics(registry)
 	if err != nil {
 		return nil, err
 	}
+	if err := registry.Register(audit.collector()); err != nil {
+		return nil, fmt.Errorf("register metric of the audit log: %w", err)
+	}
 	s := &Server{
-		log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, auth: auth, pair: pair,
-		tls: tlsConfig(pair, clients, !o.ClientCertOptional),
+		log: o.Log, limits: l, endpoints: endpoints{service: o.Service, metrics: registry}, metrics: metrics, audit: audit, auth: auth,
+		pair: pair, tls: tlsConfig(pair, clients, !o.ClientCertOptional),
 	}
 	s.crowd = newCrowd(l, metrics)
 	s.uploads = make(chan struct{}, l.uploads)

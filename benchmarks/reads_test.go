@@ -123,7 +123,7 @@ func grow(b *testing.B, pool *actors.Pool) {
 	if err := pool.Ready(ctx); err != nil {
 		b.Fatal(err)
 	}
-	if err := pool.Resize(ctx, members); err != nil {
+	if _, err := pool.Resize(ctx, members); err != nil {
 		b.Fatal(err)
 	}
 	for running := 0; running < members; {
