@@ -164,6 +164,8 @@ func (d *doorman) password(r *fasthttp.RequestCtx, credentials string, now time.
 	switch {
 	case errors.Is(err, errWrong) && !known:
 		return principal{}, errUnknown
+	case errors.Is(err, errWrong) && !genuine:
+		return principal{}, errExpired
 	case err != nil:
 		return principal{}, fmt.Errorf("user %s: %w", strconv.Quote(name), err)
 	}

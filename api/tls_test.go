@@ -296,7 +296,7 @@ func issued(t *testing.T, ca tls.Certificate) tls.Certificate {
 }
 
 // sign makes a certificate, self-signed if there is no authority.
-func sign(t *testing.T, template *x509.Certificate, ca *tls.Certificate) tls.Certificate {
+func sign(t testing.TB, template *x509.Certificate, ca *tls.Certificate) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

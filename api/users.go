@@ -39,6 +39,12 @@ type userLine struct {
 	user *User
 }
 
+// isFor says whether it is the user's line, be it a refused one.
+func (l userLine) isFor(name string) bool {
+	before, _, found := strings.Cut(l.text, ":")
+	return found && before == name
+}
+
 // maxName is in bytes.
 const maxName = 255
 
@@ -106,7 +112,7 @@ func parseUser(line string) (*User, error) {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	var err error
-	user.Expires, err = parseExpiry(fields[3])
+	user.Expires, err = ParseExpiry(fields[3])
 	if err != nil {
 		return nil, err
 	}
@@ -132,8 +138,8 @@ func checkRole(name string) error {
 	return nil
 }
 
-// parseExpiry returns the first moment that is too late. Years that a time could not be written back in are refused.
-func parseExpiry(text string) (time.Time, error) {
+// ParseExpiry reads a date, or a time as in RFC 3339; nothing is never. It returns the first moment that is too late.
+func ParseExpiry(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -142,6 +148,7 @@ func parseExpiry(text string) (time.Time, error) {
 		t, err = time.Parse(time.DateOnly, text)
 		t = t.AddDate(0, 0, 1)
 	}
+	// A zero time would be never, and years beyond 9999 cannot be written.
 	if t = t.UTC(); err != nil || t.Year() < 1970 || t.Year() > 9998 {
 		return time.Time{}, errors.New("the expiry must be a date such as 2027-06-30, or a time such as 2027-06-30T18:00:00Z")
 	}
@@ -175,31 +182,33 @@ func (u *Users) Put(user User) error {
 	if err != nil {
 		return fmt.Errorf("put user: %w", err)
 	}
-	if read == nil || read.Name != user.Name || read.Secret != user.Secret {
-		return errors.New("put user: the name must have no colon")
+	if read == nil || read.Name != user.Name || read.Secret != user.Secret || read.Role != user.Role {
+		return errors.New("put user: the name must not begin with #, and nothing may have a colon in it")
 	}
-	if i := u.find(user.Name); i >= 0 {
-		u.lines[i] = userLine{line, read}
-		return nil
+	i := slices.IndexFunc(u.lines, func(l userLine) bool { return l.isFor(user.Name) })
+	if i < 0 {
+		i = len(u.lines)
 	}
-	u.lines = append(u.lines, userLine{line, read})
+	u.Remove(user.Name)
+	u.lines = slices.Insert(u.lines, i, userLine{line, read})
 	return nil
 }
 
-// Remove takes the user's line out. It returns false if there is none.
+// Remove takes the user's line out, or all of them, also where they would be refused. It returns false if there is none.
 func (u *Users) Remove(name string) bool {
-	i := u.find(name)
-	if i >= 0 {
-		u.lines = slices.Delete(u.lines, i, i+1)
-	}
-	return i >= 0
+	before := len(u.lines)
+	u.lines = slices.DeleteFunc(u.lines, func(l userLine) bool { return l.isFor(name) })
+	return len(u.lines) < before
 }
 
-// Has says whether there is a user of that name.
-func (u *Users) Has(name string) bool { return u.find(name) >= 0 }
-
-func (u *Users) find(name string) int {
-	return slices.IndexFunc(u.lines, func(l userLine) bool { return l.user != nil && l.user.Name == name })
+// Find returns the user of that name.
+func (u *Users) Find(name string) (User, bool) {
+	for _, l := range u.lines {
+		if l.user != nil && l.user.Name == name {
+			return *l.user, true
+		}
+	}
+	return User{}, false
 }
 
 // Text is the content of the file. Lines that were not put are as they were read.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,8 +25,9 @@ const (
 
 // clientOptions are the options of the commands that talk to a server.
 type clientOptions struct {
-	server, caFile, cert, key string
-	output                    string
+	server, caFile, cert, key     string
+	user, passwordFile, tokenFile string
+	output                        string
 }
 
 func newClientOptions() *clientOptions {
@@ -41,6 +43,12 @@ func (o *clientOptions) table() []option {
 		},
 		{flag: "cert", value: &o.cert, check: o.checkPair, help: "client certificate, a PEM `file`"},
 		{flag: "key", value: &o.key, help: "key of --cert, a PEM `file`"},
+		{flag: "user", value: &o.user, help: "`name` to log in with; the password is in --password-file or in $" + passwordVariable},
+		{flag: "password-file", value: &o.passwordFile, check: o.checkPassword, help: "`file` with the password of --user"},
+		{
+			flag: "token-file", value: &o.tokenFile, check: o.checkToken,
+			help: "`file` with a token to log in with, instead of --user; $" + tokenVariable + " may have the token itself",
+		},
 		{
 			flag: "output", shorthand: "o", value: &o.output, check: among(&o.output, "table", "wide", "json", "yaml", "name"),
 			help: "`format`: table, wide, json, yaml or name",
@@ -50,8 +58,8 @@ func (o *clientOptions) table() []option {
 
 func (o *clientOptions) checkServer() error {
 	u, err := url.Parse(o.server)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return errors.New("must be a URL such as https://127.0.0.1:8443")
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
+		return errors.New("must be a URL such as https://127.0.0.1:8443, without a user")
 	}
 	return nil
 }
@@ -65,8 +73,9 @@ func (o *clientOptions) checkPair() error {
 
 // client calls one server.
 type client struct {
-	base string
-	http *http.Client
+	base        string
+	http        *http.Client
+	credentials credentials
 }
 
 func newClient(o *clientOptions, getenv func(string) string) (*client, error) {
@@ -82,9 +91,17 @@ func newClient(o *clientOptions, getenv func(string) string) (*client, error) {
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
+	credentials, err := o.credentials(getenv)
+	if err != nil {
+		return nil, err
+	}
 	transport := &http.Transport{TLSClientConfig: config, Proxy: http.ProxyFromEnvironment}
-	return &client{strings.TrimRight(o.server, "/"), &http.Client{Transport: transport, Timeout: requestTimeout}}, nil
+	caller := &http.Client{Transport: transport, Timeout: requestTimeout, CheckRedirect: stay}
+	return &client{strings.TrimRight(o.server, "/"), caller, credentials}, nil
 }
+
+// stay follows no redirects: the server makes none, and credentials are for nobody else.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // trusted are the authorities of --ca-file, or else the system's, and for a server on loopback the certificate that `serve` may have left.
 func trusted(o *clientOptions, getenv func(string) string) (*x509.CertPool, error) {
@@ -148,6 +165,7 @@ func (c *client) call(ctx context.Context, method, path string, body []byte) ([]
 		return nil, fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	c.credentials.put(request)
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return nil, explain(err)
@@ -171,6 +189,9 @@ func explain(err error) error {
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return fmt.Errorf("%w: use a --server name that the certificate is for", err)
 	}
+	if alert, ok := errors.AsType[*net.OpError](err); ok && alert.Op == "remote error" { // TLS has it so
+		return &failure{exitNotAllowed, fmt.Errorf("%w: the server may want a client certificate: give it with --cert and --key", err)}
+	}
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -186,6 +207,9 @@ func refusal(status int, text []byte) error {
 	err := fmt.Errorf("the server answered %s: %s", http.StatusText(status), problem.Message)
 	if problem.Detail != "" {
 		err = fmt.Errorf("%w (%s)", err, problem.Detail)
+	}
+	if status == http.StatusUnauthorized {
+		err = fmt.Errorf("%w: log in with --user and --password-file, with --token-file, or with --cert and --key", err)
 	}
 	return &failure{codeOf(status), err}
 }

@@ -90,7 +90,7 @@ func scriptedServer(t *testing.T, pools ...string) (c *client, posts *[]string) 
 		}
 	}))
 	t.Cleanup(server.Close)
-	c = &client{server.URL, server.Client()}
+	c = &client{base: server.URL, http: server.Client()}
 	t.Cleanup(c.close)
 	return c, posts
 }

@@ -27,7 +27,7 @@ func answering(t *testing.T, answers map[string]string) (c *client, posted *byte
 		_, _ = io.WriteString(w, answer)
 	}))
 	t.Cleanup(server.Close)
-	c = &client{server.URL, server.Client()}
+	c = &client{base: server.URL, http: server.Client()}
 	t.Cleanup(c.close)
 	return c, posted
 }
