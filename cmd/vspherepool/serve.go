@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"vspherepool/actors"
@@ -66,6 +68,7 @@ func serve(ctx context.Context, o *serveOptions, p process) (err error) {
 		}
 	}
 	log.Info("shutting down")
+	d.notify(systemd.SdNotifyStopping)
 	return nil
 }
 
@@ -159,8 +162,11 @@ func (d *daemon) announce(ctx context.Context) error {
 	if d.demo.url != "" {
 		line += " simulator=" + d.demo.url
 	}
-	_, err = fmt.Fprintln(d.stdout, line)
-	return err
+	if _, err := fmt.Fprintln(d.stdout, line); err != nil {
+		return err
+	}
+	d.notify(systemd.SdNotifyReady + "\nSTATUS=" + strings.TrimPrefix(line, "vspherepool "))
+	return nil
 }
 
 func (d *daemon) firstStatus(ctx context.Context) (actors.Status, error) {
@@ -171,10 +177,16 @@ func (d *daemon) firstStatus(ctx context.Context) (actors.Status, error) {
 }
 
 func (d *daemon) wait(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-d.serving:
-		return fmt.Errorf("serve requests: %w", err)
+	heartbeats, patience, stop := d.heartbeats()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-d.serving:
+			return fmt.Errorf("serve requests: %w", err)
+		case <-heartbeats:
+			d.beat(ctx, patience)
+		}
 	}
 }

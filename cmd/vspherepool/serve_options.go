@@ -42,8 +42,9 @@ func (o *serveOptions) table() []option {
 		},
 		{
 			flag: "state-dir", value: &o.stateDir,
-			otherwise: "$XDG_STATE_HOME/vspherepool, else as root /var/lib/vspherepool; with --simulator a new temporary one",
-			help:      "`directory` of the durable state; one process at a time",
+			otherwise: "$STATE_DIRECTORY, which systemd sets, else $XDG_STATE_HOME/vspherepool, else as root /var/lib/vspherepool; " +
+				"with --simulator a new temporary one",
+			help: "`directory` of the durable state; one process at a time",
 		},
 		{
 			flag: "tls-cert", value: &o.tlsCert, check: o.checkKeyPair,

@@ -7,13 +7,18 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // journalFile is the journal's name in the state directory.
 const journalFile = "vspherepool.db"
 
-// defaultStateDir follows the XDG base directory specification; unless told otherwise, root's state is the machine's.
+// defaultStateDir is systemd's, the first if it made several, or else follows the XDG base directory specification; unless told otherwise,
+// root's state is the machine's.
 func defaultStateDir(getenv func(string) string) (string, error) {
+	if dir, _, _ := strings.Cut(getenv("STATE_DIRECTORY"), ":"); filepath.IsAbs(dir) {
+		return dir, nil
+	}
 	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "vspherepool"), nil
 	}
