@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := .bin/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK_VERSION := v1.9.0
+GOVULNCHECK := .bin/govulncheck-$(GOVULNCHECK_VERSION)
 
 .PHONY: help
 help: ## list the targets
@@ -39,6 +41,10 @@ lint: $(GOLANGCI) ## check the format, vet and lint
 .PHONY: check
 check: lint test ## all that CI checks; the tests fail on generated files that are out of date
 
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## look up the known vulnerabilities that the program can reach; needs a network
+	$(GOVULNCHECK) ./...
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf .bin vspherepool
@@ -46,3 +52,7 @@ clean: ## remove what was built
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .bin/golangci-lint $@
+
+$(GOVULNCHECK):
+	GOBIN=$(CURDIR)/.bin go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv .bin/govulncheck $@
