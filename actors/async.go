@@ -38,6 +38,8 @@ type blockingCall struct {
 	timeout time.Duration
 	// abandonable calls only wait for something that is on record: a shutdown need not wait for them.
 	abandonable bool
+	// deaf calls do not end with their context: a shutdown does not wait for them beyond its own time.
+	deaf bool
 	// run blocks; its value, unless nil, is sent to the actor. A panic inside becomes failed(err).
 	run    func(context.Context) any
 	failed func(error) any
@@ -53,12 +55,16 @@ func (o *operations) start(ctx actor.Context, c blockingCall) context.CancelFunc
 		return func() {}
 	}
 	bounded, cancel := context.WithTimeout(o.ctx, c.timeout)
-	o.all.Add(1)
+	if !c.deaf {
+		o.all.Add(1)
+	}
 	if !c.abandonable {
 		o.settle.Add(1)
 	}
 	go func() {
-		defer o.all.Done()
+		if !c.deaf {
+			defer o.all.Done()
+		}
 		result := guarded(bounded, c)
 		cancel()
 		if result != nil {
@@ -96,7 +102,6 @@ func (o *operations) close(ctx context.Context) {
 	}
 	o.cancel()
 	o.all.Wait()
-	<-settled
 }
 
 // after sends the message to the actor itself once the time has passed; the returned function stops that.

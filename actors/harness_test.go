@@ -21,6 +21,8 @@ type memory struct {
 	pool     []byte
 	machines map[vsphere.MachineID][]byte
 	broken   error
+	// hang, if set, holds writes up until it is closed.
+	hang chan struct{}
 	writes   int
 }
 
@@ -46,6 +48,12 @@ func (m *memory) Load() (State, error) {
 }
 
 func (m *memory) Write(changes []Change) error {
+	m.mu.Lock()
+	hang := m.hang
+	m.mu.Unlock()
+	if hang != nil {
+		<-hang
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {

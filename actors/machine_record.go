@@ -1,10 +1,6 @@
 package actors
 
-import (
-	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
-)
+import "github.com/asynkron/protoactor-go/actor"
 
 // save writes the record; operations wait until it is durable.
 func (m *machineActor) save(ctx actor.Context) {
@@ -23,7 +19,7 @@ func (m *machineActor) save(ctx actor.Context) {
 
 func (m *machineActor) recordSaved(ctx actor.Context, s saved) {
 	if s.err != nil {
-		m.saveAgain(ctx, s.err)
+		m.replyStored(ctx, s.err) // nothing new is done to the machine until the journal can be written again: see saveUnsaved
 		return
 	}
 	m.durable = max(m.durable, s.number)
@@ -36,14 +32,7 @@ func (m *machineActor) recordSaved(ctx actor.Context, s saved) {
 	}
 }
 
-// saveAgain tries a failed write again in a while: until it succeeds nothing new is done to the machine.
-func (m *machineActor) saveAgain(ctx actor.Context, err error) {
-	const pause = 2 * time.Second
-	m.log.Error("machine record cannot be written", "machine", m.rec.ID, "err", err)
-	m.replyStored(ctx, err)
-	after(ctx, pause, saveDue{})
-}
-
+// saveUnsaved writes what could not be written before.
 func (m *machineActor) saveUnsaved(ctx actor.Context) {
 	if m.durable < m.written && !m.calls.claimed {
 		m.save(ctx)

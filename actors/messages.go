@@ -107,7 +107,9 @@ type (
 		state State
 		err   error
 	}
-	stored struct {
+	// journalChanged: the journal cannot be written any more, or can be again (nil). From the recorder.
+	journalChanged struct{ trouble error }
+	stored         struct {
 		pool  PoolRecord
 		steps []step
 		err   error
@@ -165,6 +167,7 @@ func (sweepFailed) supervisorFact()    {}
 func (noticed) supervisorFact()        {}
 func (loaded) supervisorFact()         {}
 func (stored) supervisorFact()         {}
+func (journalChanged) supervisorFact() {}
 func (connected) supervisorFact()      {}
 func (prepared) supervisorFact()       {}
 func (found) supervisorFact()          {}
@@ -239,7 +242,7 @@ type (
 		number int
 		err    error
 	}
-	// saveDue: a failed write may be tried again.
+	// saveDue: the journal can be written again.
 	saveDue    struct{}
 	timerFired struct{ gen int }
 )
@@ -324,10 +327,15 @@ type (
 	}
 	// flush is answered when nothing is left to write.
 	flush struct{}
+	// writeOverdue and probe are the recorder's reminders to itself: a write takes too long, and it is time to try one again.
+	writeOverdue struct{ batch int }
+	probe        struct{}
 )
 
-func (write) recorderCommand()     {}
-func (load) recorderCommand()      {}
-func (batchDone) recorderCommand() {}
-func (loadDone) recorderCommand()  {}
-func (flush) recorderCommand()     {}
+func (write) recorderCommand()        {}
+func (load) recorderCommand()         {}
+func (batchDone) recorderCommand()    {}
+func (loadDone) recorderCommand()     {}
+func (flush) recorderCommand()        {}
+func (writeOverdue) recorderCommand() {}
+func (probe) recorderCommand()        {}

@@ -17,6 +17,7 @@ type events struct {
 	rejected  prometheus.Counter
 	lost      prometheus.Counter
 	outages   prometheus.Counter
+	journal   prometheus.Counter
 	launches  prometheus.Histogram
 }
 
@@ -43,6 +44,7 @@ func newEvents() *events {
 		lost: prometheus.NewCounter(counter("machines_lost_total",
 			"Machines that went away without the pool's doing: deleted, powered off, or no longer provably its own.")),
 		outages: prometheus.NewCounter(counter("outages_total", "Times that vSphere began to be unreadable.")),
+		journal: prometheus.NewCounter(counter("journal_failures_total", "Times that the journal began to be unwritable.")),
 		launches: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "vspherepool_launch_duration_seconds", Buckets: launchBuckets,
 			Help: "Time from the decision to make a machine until it was RUNNING.",
@@ -55,7 +57,7 @@ func newEvents() *events {
 }
 
 func (e *events) collectors() []prometheus.Collector {
-	return []prometheus.Collector{e.requested, e.failed, e.boots, e.rejected, e.lost, e.outages, e.launches}
+	return []prometheus.Collector{e.requested, e.failed, e.boots, e.rejected, e.lost, e.outages, e.journal, e.launches}
 }
 
 // request counts a machine that was decided on, to replace a lost one or for its own sake.
@@ -95,6 +97,9 @@ func (e *events) change(before, after record, o launchOutcome) {
 // outage counts the beginning of one.
 func (e *events) outage() { e.outages.Inc() }
 
+// journalFailed counts the beginning of a time in which nothing can be recorded.
+func (e *events) journalFailed() { e.journal.Inc() }
+
 // scrapeTime is how long a scrape waits for the pool; Prometheus itself gives up after ten seconds.
 const scrapeTime = 5 * time.Second
 
@@ -113,6 +118,7 @@ const (
 	startedNow
 	outageNow
 	blockedNow
+	journalNow
 	frozenNow
 	viewAge
 	unreachableNow
@@ -136,6 +142,7 @@ var conditions = [...]struct {
 	startedNow:     {"started", "1 while the pool is started.", ""},
 	outageNow:      {"outage", "1 while vSphere cannot be read.", ""},
 	blockedNow:     {"blocked", "1 while no machines can be made.", ""},
+	journalNow:     {"journal_failing", "1 while the journal cannot be written.", ""},
 	frozenNow:      {"frozen", "1 while the pool holds still, by itself or by order.", ""},
 	viewAge:        {"view_age_seconds", "Time since vSphere was last seen whole.", ""},
 	unreachableNow: {"unreachable", "Machines whose VMs vCenter cannot tell about.", ""},
@@ -214,6 +221,7 @@ func tellStatus(tell teller, s Status) {
 	tell(startedNow, yes(s.Started))
 	tell(outageNow, yes(s.Outage != ""))
 	tell(blockedNow, yes(s.Blocked != ""))
+	tell(journalNow, yes(s.Journal != ""))
 	tell(unreachableNow, float64(s.Unreachable))
 	tell(orphansNow, float64(s.Orphans))
 	tell(foreignNow, float64(s.Foreign))

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,10 +19,27 @@ type recorder struct {
 	flushes []*actor.PID
 	inWrite []write
 	busy    bool
+
+	// keeper is told when the journal's trouble changes, which is what the last write failed of, or that it hangs. While there is one,
+	// writes are tried as they come, and an empty one is tried now and then: it tells when the trouble is over.
+	keeper    *actor.PID
+	trouble   error
+	failures  int
+	batch     int
+	stopTimer func()
 }
 
-// journalTimeout is far beyond what a working disk needs; the write itself is not interrupted by it.
-const journalTimeout = time.Minute
+const (
+	// journalTimeout is far beyond what a working disk needs; the write itself is not interrupted by it.
+	journalTimeout = time.Minute
+	// journalPatience is how long a write may take before it counts as one that hangs.
+	journalPatience = 5 * time.Second
+	// longestProbe is the longest pause between two tries to write to a journal in trouble.
+	longestProbe = 15 * time.Second
+)
+
+var errJournalHangs = errors.New("a write to the journal does not end: its disk does not answer; see the system's log, " +
+	"and the server that the state directory is mounted from, if it is")
 
 // Receive implements actor.Actor.
 func (r *recorder) Receive(ctx actor.Context) {
@@ -41,8 +59,15 @@ func (r *recorder) handle(ctx actor.Context, command recorderCommand) {
 	case batchDone:
 		r.finish(ctx, c.err)
 	case loadDone:
-		r.busy = false
+		r.busy, r.keeper = false, c.to
 		ctx.Send(c.to, c.loaded)
+		r.tell(ctx)
+	case writeOverdue:
+		r.overdue(ctx, c)
+	case probe:
+		if !r.busy && r.trouble != nil {
+			r.writeBatch(ctx)
+		}
 	}
 	r.next(ctx)
 }
@@ -52,6 +77,37 @@ func (r *recorder) finish(ctx actor.Context, err error) {
 		ctx.Send(w.to, w.done(err))
 	}
 	r.busy, r.inWrite = false, nil
+	r.stopTimer()
+	r.judge(ctx, err)
+}
+
+// judge tells of a trouble that begins or ends, and tries again in a while.
+func (r *recorder) judge(ctx actor.Context, err error) {
+	changed := (err == nil) != (r.trouble == nil) || err != nil && err.Error() != r.trouble.Error()
+	r.trouble = err
+	if changed {
+		r.tell(ctx)
+	}
+	if err == nil {
+		r.failures = 0
+		return
+	}
+	r.failures++
+	r.stopTimer = after(ctx, min(backoff(time.Second, r.failures, 0), longestProbe), probe{})
+}
+
+// overdue takes a write that hangs for one that fails, until it ends.
+func (r *recorder) overdue(ctx actor.Context, o writeOverdue) {
+	if r.busy && r.batch == o.batch && r.trouble == nil {
+		r.trouble = errJournalHangs
+		r.tell(ctx)
+	}
+}
+
+func (r *recorder) tell(ctx actor.Context) {
+	if r.keeper != nil {
+		ctx.Send(r.keeper, journalChanged{r.trouble})
+	}
 }
 
 func (r *recorder) next(ctx actor.Context) {
@@ -71,6 +127,9 @@ func (r *recorder) next(ctx actor.Context) {
 
 func (r *recorder) writeBatch(ctx actor.Context) {
 	r.busy, r.inWrite, r.queue = true, r.queue, nil
+	r.stopTimer()
+	r.batch++
+	r.stopTimer = after(ctx, journalPatience, writeOverdue{r.batch})
 	var changes []Change
 	for _, w := range r.inWrite {
 		changes = append(changes, w.changes...)
@@ -78,6 +137,7 @@ func (r *recorder) writeBatch(ctx actor.Context) {
 	journal := r.journal
 	r.ops.start(ctx, blockingCall{
 		timeout: journalTimeout,
+		deaf:    true,
 		run:     func(context.Context) any { return batchDone{journal.Write(changes)} },
 		failed:  func(err error) any { return batchDone{err} },
 	})

@@ -21,6 +21,9 @@ type supervisor struct {
 	pool       PoolRecord
 	commits    []pendingCommit
 	committing bool
+	// unwritable is why the journal cannot be written, since when; nil: it can.
+	unwritable error
+	failedAt   time.Time
 	loaded     bool
 	config     *Config
 	provider   Provider
@@ -162,6 +165,8 @@ func (s *supervisor) learn(ctx actor.Context, fact supervisorFact) {
 		s.noticed(ctx, f)
 	case loaded:
 		s.journalLoaded(ctx, f)
+	case journalChanged:
+		s.journalChanged(ctx, f)
 	case stored:
 		s.stored(ctx, f)
 	case connected:

@@ -26,6 +26,9 @@ type attachment struct {
 // receptive says why nothing can be attached now; nil: it can.
 func (s *supervisor) receptive() error {
 	err := s.usable()
+	if err == nil {
+		err = s.recordable()
+	}
 	if err == nil && s.outranked() {
 		err = refuse(Unavailable, "nothing was changed: %s", s.rivalry())
 	}

@@ -55,9 +55,7 @@ func (s *supervisor) stored(ctx actor.Context, f stored) {
 	if !s.committing {
 		return // an earlier incarnation's write: this one has loaded what came of it
 	}
-	if f.err != nil {
-		s.Log.Error("journal cannot be written; see that its disk has room and is writable", "err", f.err)
-	} else {
+	if f.err == nil {
 		s.pool = f.pool
 	}
 	for _, step := range f.steps {
@@ -167,6 +165,8 @@ func (s *supervisor) admit(c callMachine) error {
 		return c.call.admit(seat.rec)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
+	case s.unwritable != nil:
+		return s.recordable()
 	case s.outranked():
 		return refuse(Unavailable, "nothing was changed: %s", s.rivalry())
 	case s.sight.outage != "" && seat.rec.Ref != "":

@@ -34,6 +34,8 @@ func (s *supervisor) frozen() string {
 		return "the server is shutting down"
 	case !s.pool.Started:
 		return "the pool is stopped"
+	case s.unwritable != nil:
+		return s.journalTrouble()
 	case s.outranked():
 		return s.rivalry()
 	default:

@@ -11,7 +11,7 @@ import (
 // rebuild finds the members by their marks: the journal is new, or was lost. Clones of the template that run now are waited for first,
 // for they may be an earlier life's; surveyed goes on. What cannot be done now is tried again after the next sweep.
 func (s *supervisor) rebuild(ctx actor.Context) {
-	if s.surveying {
+	if s.surveying || s.unwritable != nil {
 		return
 	}
 	s.surveying = true
@@ -95,7 +95,7 @@ func (p panorama) unread() []vsphere.Ref {
 
 // adoptUnread takes a second look at the VMs of the folder that could not be read when the members were looked for.
 func (s *supervisor) adoptUnread(ctx actor.Context, view panorama) {
-	if !s.pool.Rebuilt || len(s.pool.Unread) == 0 {
+	if !s.pool.Rebuilt || len(s.pool.Unread) == 0 || s.unwritable != nil {
 		return
 	}
 	var step spawnStep

@@ -146,6 +146,8 @@ func (s *supervisor) status() Status {
 		Unreachable: s.unreachable(), Orphans: len(s.established()), Foreign: s.sight.foreign,
 		Observed: s.sight.observed, Holding: inForce(freeze.Rails),
 	}
+	st.Journal = s.journalTrouble()
+	st.Blocked = st.Journal
 	if s.config == nil {
 		return st
 	}
@@ -158,7 +160,7 @@ func (s *supervisor) status() Status {
 	default:
 		st.Outage, st.Frozen = s.sight.outage, s.byHand()
 	}
-	if s.sight.outage != "" && s.sight.misfit {
+	if st.Blocked == "" && s.sight.outage != "" && s.sight.misfit {
 		st.Blocked = "the configuration does not fit this vCenter: " + s.sight.outage
 	}
 	st.Blocked = cmp.Or(st.Blocked, s.unmakeable(), s.lacking())

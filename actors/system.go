@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -50,7 +51,7 @@ func Start(o Options) (*Pool, error) {
 		events:     newEvents(),
 	}
 	p.recorder = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &recorder{journal: o.Journal, ops: p.recorderOp}
+		return &recorder{journal: o.Journal, ops: p.recorderOp, stopTimer: func() {}}
 	}))
 	p.supervisor = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &supervisor{
@@ -62,7 +63,7 @@ func Start(o Options) (*Pool, error) {
 	return p, nil
 }
 
-// storeConfig makes what was given at start the stored state.
+// storeConfig makes what was given at start the stored state. A disk that is full keeps no server from starting as it did before.
 func storeConfig(o Options) error {
 	if o.Config == nil && !o.Stopped {
 		return nil
@@ -79,6 +80,9 @@ func storeConfig(o Options) error {
 		warnOfUnknownKeys(o.Log, o.Config)
 	}
 	pool.Started = pool.Started && !o.Stopped
+	if reflect.DeepEqual(pool, state.Pool) {
+		return nil
+	}
 	return o.Journal.Write([]Change{{pool: &pool}})
 }
 

@@ -158,6 +158,8 @@ type Status struct {
 	Outage  string
 	Blocked string
 	Frozen  string
+	// Journal says why nothing can be recorded, and so nothing is begun; empty when all is well.
+	Journal string
 	// Observed is when vSphere was last seen whole; zero: not yet.
 	Observed time.Time
 	// Holding are the rails that hold something back now.
