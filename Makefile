@@ -20,6 +20,10 @@ build: ## build the program into ./vspherepool
 test: ## run all tests, with the race detector, in random order
 	go test -race -shuffle=on -timeout 10m ./...
 
+.PHONY: crash
+crash: ## kill the program at every step it records and every change it makes
+	VSPHEREPOOL_CRASH=all go test -run '^TestCrash$$' -count=1 -timeout 10m ./cmd/vspherepool
+
 .PHONY: bench
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem -benchtime 1s ./...
@@ -39,7 +43,7 @@ lint: $(GOLANGCI) ## check the format, vet and lint
 	$(GOLANGCI) run ./...
 
 .PHONY: check
-check: lint test ## all that CI checks; the tests fail on generated files that are out of date
+check: lint test crash ## all that CI checks; the tests fail on generated files that are out of date
 
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## look up the known vulnerabilities that the program can reach; needs a network
