@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"pgregory.net/rapid"
 )
 
@@ -26,13 +25,11 @@ type stub struct {
 func (s *stub) RemoteAddr() net.Addr { return s.from }
 func (s *stub) Close() error         { s.closed = true; return nil }
 
-func newTestCrowd(t testing.TB, total, perHost int) *crowd {
+// someMetrics are a server's.
+func someMetrics(t *testing.T) *metrics {
 	t.Helper()
-	m, err := newMetrics(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return newCrowd(limits{conns: total, perIP: perHost}, m)
+	s, _ := newTestServer(t, newScripted(), defaultLimits)
+	return s.metrics
 }
 
 func from(address string) *net.TCPAddr { return &net.TCPAddr{IP: net.ParseIP(address), Port: 1} }
@@ -78,9 +75,10 @@ func TestWhoMakesRoom(t *testing.T) {
 	addresses := map[byte]string{
 		'a': "10.0.0.1", 'b': "10.0.0.2", 'c': "::ffff:10.0.0.3", 'x': "2001:db8::1", 'y': "2001:db8::ffff:2", 'z': "2001:db8:0:1::1",
 	}
+	m := someMetrics(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			w := newTestCrowd(t, test.total, test.perHost)
+			w := newCrowd(limits{conns: test.total, perIP: test.perHost}, m)
 			conns := make(map[string]*conn)
 			var closed, refused []string
 			for _, s := range test.steps {
@@ -116,8 +114,9 @@ func TestWhoMakesRoom(t *testing.T) {
 // TestCrowdKeepsItsPromises: whatever comes and goes, the limits hold, the books balance, nobody busy is closed, and nobody is refused
 // while somebody could go.
 func TestCrowdKeepsItsPromises(t *testing.T) {
+	m := someMetrics(t)
 	rapid.Check(t, func(r *rapid.T) {
-		w := newTestCrowd(t, rapid.IntRange(1, 6).Draw(r, "total"), rapid.IntRange(1, 4).Draw(r, "per host"))
+		w := newCrowd(limits{conns: rapid.IntRange(1, 6).Draw(r, "total"), perIP: rapid.IntRange(1, 4).Draw(r, "per host")}, m)
 		busy := make(map[*conn]bool)
 		var open []*conn
 		pick := func() *conn { return open[rapid.IntRange(0, len(open)-1).Draw(r, "who")] }
@@ -180,7 +179,7 @@ func TestCrowdKeepsItsPromises(t *testing.T) {
 }
 
 func TestRequestOfAClosedConnectionIsNotCarriedOut(t *testing.T) {
-	w := newTestCrowd(t, 1, 1)
+	w := newCrowd(limits{conns: 1, perIP: 1}, someMetrics(t))
 	c, _ := w.comes("10.0.0.1")
 	w.comes("10.0.0.1")
 	if w.busy(c) {

@@ -38,7 +38,7 @@ func framed(h *fasthttp.RequestHeader) bool {
 	if protocol := h.Protocol(); !bytes.Equal(protocol, http11) && !bytes.Equal(protocol, http10) {
 		return false
 	}
-	lengths, codings := 0, 0
+	lengths := 0
 	for line := range bytes.Lines(h.RawHeaders()) {
 		if len(line) == 2 && line[0] == '\r' { // the end
 			break
@@ -51,20 +51,21 @@ func framed(h *fasthttp.RequestHeader) bool {
 		case bytes.EqualFold(name, contentLength):
 			lengths++
 		case bytes.EqualFold(name, transferEncoding):
-			codings++
+			lengths++
+			if !bytes.EqualFold(bytes.TrimSpace(value), chunked) {
+				return false
+			}
 		}
 	}
-	return lengths+codings <= 1 && (codings == 0 || h.ContentLength() == chunked)
+	return lengths <= 1
 }
-
-// chunked is what fasthttp has for the length of a chunked body.
-const chunked = -1
 
 var (
 	http10           = []byte("HTTP/1.0")
 	http11           = []byte("HTTP/1.1")
 	colon            = []byte(":")
 	contentLength    = []byte(fasthttp.HeaderContentLength)
+	chunked          = []byte("chunked")
 	transferEncoding = []byte(fasthttp.HeaderTransferEncoding)
 )
 

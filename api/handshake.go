@@ -81,8 +81,8 @@ func (c *secured) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := c.Conn.Read(b)
-	if !c.upload.note(n, c.server) {
-		return 0, errUploads
+	if excess := c.upload.note(n, c.server); excess != nil {
+		return 0, excess
 	}
 	return n, err
 }

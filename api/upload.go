@@ -1,6 +1,10 @@
 package api
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/valyala/fasthttp"
+)
 
 // errUploads is what a client gets that sends a large body beside too many others.
 var errUploads = errors.New("too many large requests arrive at once")
@@ -13,18 +17,22 @@ type upload struct {
 	large bool
 }
 
-// note adds n bytes. It returns false if they are too many, and no turn is free.
-func (u *upload) note(n int, s *Server) bool {
+// note adds n bytes. It fails with errUploads if they are many and no turn is free, and with fasthttp.ErrBodyTooLarge if they are more
+// than any body with all that goes around it; fasthttp counts what is in the chunks of a body, not what is between them.
+func (u *upload) note(n int, s *Server) error {
 	u.bytes += n
-	if u.large || u.bytes <= s.limits.header+s.limits.body {
-		return true
+	switch {
+	case u.bytes > s.limits.header+2*s.limits.config:
+		return fasthttp.ErrBodyTooLarge
+	case u.large || u.bytes <= s.limits.header+s.limits.body:
+		return nil
 	}
 	select {
 	case s.uploads <- struct{}{}:
 		u.large = true
-		return true
+		return nil
 	default:
-		return false
+		return errUploads
 	}
 }
 
