@@ -196,7 +196,7 @@ func (t *boltTree) content() (image, error) {
 			}
 		}
 	}
-	if seal := t.buckets[metaBucket][sealKey]; version > 1 && !bytes.Equal(seal, i.seal().value) {
+	if seal := t.buckets[metaBucket][sealKey]; version != 1 && !bytes.Equal(seal, i.seal().value) {
 		t.flaw("the records are not complete, or not all of one time: there are %d, sealed with %q", len(i.machines), seal)
 	}
 	return i, nil
@@ -208,7 +208,7 @@ func (t *boltTree) version() (int, error) {
 	switch {
 	case err != nil || version < 1:
 		t.flaw("the layout's version is missing")
-		return layoutVersion, nil
+		return 0, nil
 	case version > layoutVersion && len(t.flaws) == 0:
 		return 0, &NewerJournalError{version, layoutVersion}
 	}
@@ -222,9 +222,9 @@ func whose(bucket, key string) string {
 	return "machine " + key
 }
 
-// unsum takes a value's checksum off.
+// unsum takes a value's checksum off. Where the version is lost, the values show whether they have one.
 func unsum(version int, bucket, key string, value []byte) (raw []byte, whole bool) {
-	if version == 1 {
+	if version == 1 || version == 0 && bytes.HasPrefix(value, []byte("{")) {
 		return value, true
 	}
 	if len(value) < 2*checksumSize {

@@ -11,7 +11,7 @@ import (
 // rebuild finds the members by their marks: the journal is new, or was lost. Clones of the template that run now are waited for first,
 // for they may be an earlier life's; surveyed goes on. What cannot be done now is tried again after the next sweep.
 func (s *supervisor) rebuild(ctx actor.Context) {
-	if s.surveying || s.unwritable != nil {
+	if s.surveying || s.unwritable != nil || s.inDoubt() {
 		return
 	}
 	s.surveying = true
@@ -25,6 +25,17 @@ func (s *supervisor) rebuild(ctx actor.Context) {
 		},
 		failed: func(err error) any { return surveyed{provider: provider, err: err} },
 	})
+}
+
+// inDoubt says whether a machine is on record whose VM was not there just now: the next sweep proves it gone. The records of a journal
+// that was repaired may be older than what happened, and before that is known nobody is to be taken for one too many.
+func (s *supervisor) inDoubt() bool {
+	for _, seat := range s.seats {
+		if seat.missing > 0 && seat.rec.live() {
+			return true
+		}
+	}
+	return false
 }
 
 func survey(ctx context.Context, p Provider) ([]vsphere.VM, error) {
