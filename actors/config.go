@@ -1,6 +1,11 @@
 package actors
 
-import "vspherepool/vsphere"
+import (
+	"fmt"
+	"log/slog"
+
+	"vspherepool/vsphere"
+)
 
 // Config is the pool's configuration document, defaults filled in. See [ParseConfig]. The comments of its fields are the
 // descriptions in [ConfigSchema] and in the README; what keys default to and must be is the table in config_rules.go.
@@ -32,6 +37,14 @@ type Config struct {
 	// Alerts is accepted in the shape of elastisys' documents and kept with the document; nothing is sent.
 	Alerts map[string]any `json:"alerts,omitempty"`
 }
+
+// Format implements [fmt.Formatter]: a configuration holds secrets, and so is never written out by accident.
+func (c Config) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "configuration of pool %s", c.Name)
+}
+
+// LogValue implements [slog.LogValuer].
+func (c Config) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(c)) }
 
 // Bounds limit the desired size.
 type Bounds struct {

@@ -3,12 +3,15 @@ package actors
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,6 +25,9 @@ var sdkURL = rule{
 	check: func(value any) string {
 		u, err := url.Parse(value.(string))
 		fine := err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != ""
+		if fine && u.User != nil {
+			return "must not hold a user name or password: a URL is shown to many; use username and passwordFile"
+		}
 		return unless(fine, "must be a URL such as https://vcenter.example/sdk")
 	},
 }
@@ -33,7 +39,7 @@ func noFile(name string) string {
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
-		return "cannot be read: " + err.Error()
+		return withoutName(err)
 	case !info.Mode().IsRegular():
 		return "must be a file"
 	case info.Size() > maxDocument:
@@ -41,10 +47,29 @@ func noFile(name string) string {
 	}
 	file, err := os.Open(name)
 	if err != nil {
-		return "cannot be read: " + err.Error()
+		return withoutName(err)
 	}
 	return unless(file.Close() == nil, "cannot be read")
 }
+
+// withoutName leaves out the name, in whose place somebody may have put the secret itself.
+func withoutName(err error) string {
+	if cause, ok := errors.AsType[*fs.PathError](err); ok {
+		err = cause.Err
+	}
+	return "cannot be read: " + err.Error()
+}
+
+var setVariable = rule{
+	keywords: map[string]any{"pattern": variablePattern.String()},
+	check: func(value any) string {
+		name := value.(string)
+		fine := variablePattern.MatchString(name) && os.Getenv(name) != ""
+		return unless(fine, "must be the name of an environment variable of this process that is set and not empty")
+	},
+}
+
+var variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // jsonText is checked before vCenter is asked for anything: a guest that cannot read its Ignition document does not boot at all.
 var jsonText = rule{check: func(value any) string {
@@ -91,12 +116,16 @@ func pairings(c Config) []pairing {
 			"must not be greater than bounds.max",
 		},
 		{
-			"cloudApiSettings.passwordFile", "cloudApiSettings.password", api.PasswordFile == "" && api.Password == "",
-			"is required, or password: one of the two",
+			"cloudApiSettings.passwordFile", "cloudApiSettings.password", api.PasswordFile == "" && api.PasswordEnv == "" && api.Password == "",
+			"is required, or passwordEnv, or password: one of the three",
 		},
 		{
 			"cloudApiSettings.password", "cloudApiSettings.passwordFile", api.Password != "" && api.PasswordFile != "",
 			"must not be given together with passwordFile: keep one of the two",
+		},
+		{
+			"cloudApiSettings.passwordEnv", "cloudApiSettings.password", api.PasswordEnv != "" && api.Password+api.PasswordFile != "",
+			"must not be given together with password or passwordFile: keep one of them",
 		},
 		{
 			"poolFetch.refreshInterval", "poolFetch.reachabilityTimeout", c.PoolFetch.RefreshInterval >= c.PoolFetch.ReachabilityTimeout,

@@ -2,11 +2,12 @@ package actors
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
+	"regexp"
 
 	yamlv2 "go.yaml.in/yaml/v2"
 	"sigs.k8s.io/yaml"
@@ -56,12 +57,17 @@ func fromYAML(document []byte) (json.RawMessage, error) {
 	return raw, nil
 }
 
-// noYAML cuts the library's list of all that is wrong, which can be longer than the document.
+var (
+	// plainYAML are the complaints of the YAML library that quote nothing of the document.
+	plainYAML = regexp.MustCompile(`^yaml: (line \d+: )?([a-z ,-]+|could not find expected ':')$`)
+	yamlLine  = regexp.MustCompile(`\bline \d+`)
+)
+
+// noYAML says what is wrong with a document, or only where, if saying what would quote it: that may be a secret.
 func noYAML(err error) error {
-	const enough = 300
 	text := err.Error()
-	if len(text) > enough {
-		text = strings.ToValidUTF8(text[:enough], "") + "…"
+	if !plainYAML.MatchString(text) {
+		text = cmp.Or(yamlLine.FindString(text), "see its aliases, keys and quotes")
 	}
 	return errors.New("is neither YAML nor JSON: " + text)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,13 +15,14 @@ import (
 const mask = "********"
 
 // MaskConfig gives a document as JSON with a mask in place of each secret: every value below a key that names a password, secret,
-// token or user data, and the password of every URL. Names of files that hold secrets are shown.
+// token or the like, all that is handed to guests, what is below a key without a meaning here, for that may be a misspelt password, private
+// keys, and the password of every URL. Names of files and environment variables that hold secrets are shown.
 func MaskConfig(document []byte) ([]byte, error) {
 	tree, err := toTree(document)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(rewrite(&place{value: tree}, hide))
+	return json.Marshal(rewrite(&place{value: tree, shape: reflect.TypeFor[Config]()}, hide))
 }
 
 // UnmaskConfig gives a posted document as JSON with each mask replaced by the secret at the same path of the stored document, which
@@ -37,7 +39,7 @@ func UnmaskConfig(posted, stored []byte) ([]byte, error) {
 		}
 	}
 	r := restorer{sameURL: hideText(urlOf(tree)) == hideText(urlOf(known))}
-	tree = rewrite(&place{value: tree, stored: known}, r.restore)
+	tree = rewrite(&place{value: tree, stored: known, shape: reflect.TypeFor[Config]()}, r.restore)
 	if len(r.problems) > 0 {
 		return nil, refused(r.problems)
 	}
@@ -83,6 +85,8 @@ type place struct {
 	value  any
 	// stored is what the stored document has at the same place; nil if nothing.
 	stored any
+	// shape is the type that the document's own has here; nil where anything may be.
+	shape reflect.Type
 }
 
 // path is made only where it is needed: those of all values of a document together may be far longer than the document.
@@ -108,9 +112,21 @@ func (p *place) at(keys ...string) bool {
 
 func (p *place) member(key string, value any) *place {
 	m := &place{within: p, key: key, value: value, stored: valueOf(p.stored, key)}
-	// An Ignition document has the keys and password hashes of the machines' users.
-	m.secret = p.secret || namesSecret(key) || m.at("provisioningTemplate", "ignition", "config")
+	known := true
+	if p.shape != nil && p.shape.Kind() == reflect.Struct {
+		var field reflect.StructField
+		if field, known = fieldByKey(p.shape, key); known {
+			m.shape = field.Type
+		}
+	}
+	m.secret = p.secret || !known || namesSecret(key) || m.forGuests()
 	return m
+}
+
+// forGuests says that a value is handed to the machines, which are told what nobody else is: keys, passwords and their hashes.
+func (p *place) forGuests() bool {
+	return p.at("provisioningTemplate", "ignition", "config") || p.at("provisioningTemplate", "cloudInit", "metaData") ||
+		p.at("provisioningTemplate", "extraConfig", p.key) && strings.HasPrefix(strings.ToLower(p.key), "guestinfo.")
 }
 
 func (p *place) element(i int, value any) *place {
@@ -142,24 +158,28 @@ func rewrite(p *place, leaf func(*place) any) any {
 }
 
 var (
-	secretKey = regexp.MustCompile(`(?i)passw|passphrase|secret|token|user-?_?data`)
-	fileKey   = regexp.MustCompile(`(?i)(file|path)$`)
+	secretKey = regexp.MustCompile(`(?i)passw|passphrase|pwd|secret|token|(private|api|access)-?_?key|(user|vendor)-?_?data|authorization`)
+	// sourceKey names where a secret is, not the secret.
+	sourceKey = regexp.MustCompile(`(?i)(file|path|env)$`)
+	// privateKey is how one begins in PEM.
+	privateKey = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`)
 	// urlPassword finds what is between the user and the host of a URL, wherever in a text it is.
 	urlPassword = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^/?#:@\s]*:)([^/?#\s]+)@`)
 )
 
 func namesSecret(key string) bool {
-	return secretKey.MatchString(key) && !fileKey.MatchString(key)
+	return secretKey.MatchString(key) && !sourceKey.MatchString(key)
 }
 
 func hide(p *place) any {
 	if p.value == nil || p.value == "" {
 		return p.value
 	}
-	if p.secret {
+	text, ok := p.value.(string)
+	if p.secret || privateKey.MatchString(text) {
 		return mask
 	}
-	if text, ok := p.value.(string); ok {
+	if ok {
 		return hideText(text)
 	}
 	return p.value
@@ -181,11 +201,8 @@ func (r *restorer) restore(p *place) any {
 	if !ok {
 		return p.value
 	}
-	if !p.secret {
+	if stored, _ := p.stored.(string); text != mask || !p.secret && !privateKey.MatchString(stored) {
 		return r.restoreURLs(p, text)
-	}
-	if text != mask {
-		return text
 	}
 	// The password of the vCenter account is not restored for another URL: whoever may post a configuration could have it sent to himself.
 	if !r.sameURL && p.at("cloudApiSettings", "password") {

@@ -40,6 +40,7 @@ var configKeys = []configKey{
 	{path: "cloudApiSettings.url", required: true, rules: []rule{sdkURL}},
 	{path: "cloudApiSettings.username", required: true},
 	{path: "cloudApiSettings.passwordFile", rules: []rule{readableFile}},
+	{path: "cloudApiSettings.passwordEnv", rules: []rule{setVariable}},
 	{path: "cloudApiSettings.caFile", rules: []rule{readableFile}},
 
 	{path: "provisioningTemplate.template", required: true},
@@ -176,9 +177,9 @@ func oneOf(words ...string) rule {
 
 // cidrs are networks as [netip.ParsePrefix] reads them. An IPv4 network inside IPv6 would hold no address, as those are compared as IPv4.
 var cidrs = rule{check: func(value any) string {
-	for _, text := range value.([]string) {
+	for i, text := range value.([]string) {
 		if p, err := netip.ParsePrefix(text); err != nil || p.Addr().Is4In6() {
-			return fmt.Sprintf("must be networks such as 10.0.0.0/8 or 2001:db8::/32; %.40q is none", text)
+			return fmt.Sprintf("must be networks such as 10.0.0.0/8 or 2001:db8::/32; number %d is none", i+1)
 		}
 	}
 	return ""

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -16,9 +14,9 @@ import (
 
 // account logs in to one vCenter, with the password as it is at that moment.
 type account struct {
-	user           string
-	password, file string
-	guard          *guard
+	user  string
+	from  passwordSource
+	guard *guard
 
 	vim     *vim25.Client // not through the session, which calls login
 	dialect *dialect
@@ -145,21 +143,14 @@ func (a *account) logout(ctx context.Context) error {
 	return sessions.NewManager(a.vim).Logout(ctx)
 }
 
-// secret is the password, read anew if it lives in a file, so that a rotated one needs no restart. An empty one is never sent: it is
-// what a file holds that is just being written.
+// secret is the password as it is now. An empty one is never sent: it is what a file holds that is just being written.
 func (a *account) secret() (string, error) {
-	password := a.password
-	var err error
-	if a.file != "" {
-		var text []byte
-		text, err = os.ReadFile(a.file)
-		password = strings.TrimRight(string(text), "\r\n")
-	}
+	password, err := a.from.read()
 	if err == nil && password == "" {
 		err = errors.New("the password is empty")
 	}
 	if err != nil {
-		hint := "set password, or have passwordFile name a readable file that holds it"
+		hint := "set password, or have passwordFile name a readable file that holds it, or passwordEnv a variable"
 		return "", &Error{Op: "log in", Object: a.user, Kind: Misconfigured, Err: err, Hint: hint}
 	}
 	return password, nil

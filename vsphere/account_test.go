@@ -62,7 +62,7 @@ func newDoorman() *doorman {
 
 // of is an account at the doorman's.
 func (d *doorman) of(password, file string) *account {
-	a := &account{user: "pool", password: password, file: file, guard: newGuard("salt", vcenterRests), vim: scripted(d), vcenter: "uuid-1"}
+	a := &account{user: "pool", from: passwordSource{text: password, file: file}, guard: newGuard("salt", vcenterRests), vim: scripted(d), vcenter: "uuid-1"}
 	a.dialect = &dialect{}
 	a.dialect.agree(d.about.ApiVersion)
 	return a
@@ -86,7 +86,7 @@ func TestRefusedPasswordRests(t *testing.T) {
 			if err := a.login(t.Context()); KindOf(err) != BadLogin || d.logins() != 2 {
 				t.Fatalf("%v after %d logins", err, d.logins())
 			}
-			a.password = "right"
+			a.from.text = "right"
 			if err := a.login(t.Context()); err != nil || d.logins() != 3 {
 				t.Fatalf("%v after %d logins", err, d.logins())
 			}

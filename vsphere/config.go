@@ -6,9 +6,11 @@ type Connection struct {
 	URL string `json:"url"`
 	// Username of a vCenter account; see the README for the privileges that it needs.
 	Username string `json:"username"`
-	// Password, or better PasswordFile: the file is read again at each login, so that a rotated password needs no restart.
+	// Password, or better PasswordFile: the file is read again at each login, so that a rotated password needs no restart. Or PasswordEnv,
+	// the name of an environment variable of the server.
 	Password     string `json:"password,omitempty"`
 	PasswordFile string `json:"passwordFile,omitempty"`
+	PasswordEnv  string `json:"passwordEnv,omitempty"`
 	// CAFile holds PEM certificates that vCenter's must chain to; without it the system's roots count.
 	CAFile string `json:"caFile,omitempty"`
 	// Thumbprints are SHA-1 or SHA-256 certificate fingerprints accepted instead of a chain.

@@ -62,7 +62,7 @@ func userAgent(version string) string {
 // Kinds: Misconfigured, BadLogin and Forbidden say that the configuration is at fault. A BadLogin may be an earlier one: a credential
 // that vCenter refused is not sent again for three minutes, and until then vCenter is not called at all.
 func (k *Connector) Connect(ctx context.Context, pool string, c Connection, t Template) (*Client, error) {
-	a := &account{user: c.Username, password: c.Password, file: c.PasswordFile, guard: k.guard(c)}
+	a := &account{user: c.Username, from: c.password(), guard: k.guard(c)}
 	if err := a.admitted(); err != nil {
 		return nil, wrap("log in", c.Username, err)
 	}

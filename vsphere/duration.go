@@ -2,6 +2,7 @@ package vsphere
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	if json.Unmarshal(b, &text) == nil {
 		v, err := time.ParseDuration(text)
 		if err != nil {
-			return fmt.Errorf("%.40q is not a duration such as \"30s\" or \"5m\"", text)
+			return errors.New("must be a duration such as \"30s\" or \"5m\"")
 		}
 		*d = Duration(v)
 		return nil
@@ -45,11 +46,11 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 		Unit string `json:"unit"`
 	}
 	if err := json.Unmarshal(b, &parts); err != nil || parts.Time == nil {
-		return fmt.Errorf("%.40s is not a duration such as \"30s\" or {\"time\": 30, \"unit\": \"seconds\"}", b)
+		return errors.New("must be a duration such as \"30s\" or {\"time\": 30, \"unit\": \"seconds\"}")
 	}
 	unit, ok := durationUnits[strings.ToLower(parts.Unit)]
 	if !ok {
-		return fmt.Errorf("%.40q is not a unit of time such as \"seconds\"", parts.Unit)
+		return errors.New("must have a unit of time such as \"seconds\"")
 	}
 	span := time.Duration(*parts.Time) * unit
 	if *parts.Time != 0 && span/unit != time.Duration(*parts.Time) {

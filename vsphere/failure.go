@@ -45,7 +45,7 @@ func (e *Error) Error() string {
 	if e.Hint != "" {
 		b.WriteString(": " + e.Hint)
 	}
-	return b.String()
+	return withoutSecrets(b.String())
 }
 
 // source names fault type and task, as far as the text does not yet: with them the failure is found in vCenter's own lists and logs.

@@ -135,10 +135,14 @@ func (d *daemon) startServer(context.Context) error {
 	if err != nil {
 		return err
 	}
+	audit, err := d.openAudit()
+	if err != nil {
+		return err
+	}
 	server, err := api.NewServer(api.Options{
 		Service: d.pool, Log: d.log, CertFile: d.tlsCert, KeyFile: d.tlsKey, SelfSignedDir: d.dir,
 		UsersFile: d.users, ClientCAFile: d.clientCA, ClientCertOptional: d.clientAuth == "request", ClientRole: d.clientRole,
-		Metrics: registry,
+		Audit: audit, Metrics: registry,
 	})
 	if err != nil {
 		return err

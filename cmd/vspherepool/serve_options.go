@@ -17,6 +17,7 @@ type serveOptions struct {
 	simulatorListen                         string
 	simulatorCloneDelay, simulatorBootDelay time.Duration
 	logFormat, logLevel                     string
+	auditLog                                string
 }
 
 func newServeOptions() *serveOptions {
@@ -66,6 +67,10 @@ func (o *serveOptions) table() []option {
 		{
 			flag: "client-role", value: &o.clientRole, check: o.checkClientRole,
 			help: "`role` of client certificates that --users does not name: " + strings.Join(api.Roles(), ", "),
+		},
+		{
+			flag: "audit-log", value: &o.auditLog, otherwise: "the log, under the message audit",
+			help: "`file` to append a line of JSON to for each change, and each refused one; made anew when it was moved away",
 		},
 		{flag: "stopped", value: &o.stopped, help: "leave the pool stopped until POST /start"},
 		{

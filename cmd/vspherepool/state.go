@@ -43,10 +43,10 @@ func (d *daemon) openStateDir(context.Context) (err error) {
 			return err
 		}
 	}
-	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+	if err := os.MkdirAll(d.dir, privateDir); err != nil {
 		return fmt.Errorf("make state directory: %w", err)
 	}
-	return nil
+	return keepPrivate(d.dir)
 }
 
 func (d *daemon) makeTemporary() error {
