@@ -97,7 +97,11 @@ type crashCase struct {
 }
 
 func (c crashCase) name() string {
-	return fmt.Sprintf("%s in %s %s #%d", c.point, c.scene, c.method, c.nth)
+	moment := strings.Replace(c.point, "/", " ", 1)
+	if c.method != "" {
+		moment = "during " + c.method
+	}
+	return fmt.Sprintf("%s in %s #%d", moment, c.scene, c.nth)
 }
 
 // TestCrash kills the real program, a process of its own, before and after every write to the journal and every call that changes vSphere:
