@@ -39,3 +39,25 @@ func TestNoDuration(t *testing.T) {
 		}
 	}
 }
+
+func FuzzDuration(f *testing.F) {
+	for _, text := range []string{
+		`"30s"`, `{"time":30,"unit":"seconds"}`, `{"time":-9223372036854775808,"unit":"NANOSECONDS"}`, `"2562047h47m16.854775807s"`,
+		`{"time":106751,"unit":"days"}`, `{"time":106752,"unit":"days"}`, `{"TIME":1,"unit":"days"}`, `"-1h"`, `1e9`,
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var d, again Duration
+		if err := d.UnmarshalJSON(text); err != nil {
+			if len(err.Error()) > 300 || d != 0 {
+				t.Errorf("%q: %v, %v", text, d, err)
+			}
+			return
+		}
+		written, err := d.MarshalJSON()
+		if err != nil || again.UnmarshalJSON(written) != nil || again != d {
+			t.Errorf("%q is %v, written %s, read as %v", text, d.Std(), written, again.Std())
+		}
+	})
+}

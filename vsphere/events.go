@@ -150,8 +150,11 @@ func (f *feed) drain(ctx context.Context, at *cursor) error {
 	return err
 }
 
-// learn keeps what an event says, and names its VM.
+// learn keeps what an event says, and names its VM. An event of a type that govmomi does not know yet is nil.
 func (f *feed) learn(e types.BaseEvent, at *cursor) Ref {
+	if e == nil {
+		return ""
+	}
 	base := e.GetEvent()
 	if base.CreatedTime.After(at.last) {
 		at.last = base.CreatedTime

@@ -68,15 +68,30 @@ func TestOwned(t *testing.T) {
 }
 
 func FuzzParseMark(f *testing.F) {
-	f.Add(Mark{Pool: "web", Machine: "m", UUID: "u"}.String())
-	f.Add("v1;pool=a%3Bb;machine=%20;uuid=u;state=retiring")
-	f.Fuzz(func(t *testing.T, s string) {
+	f.Add(Mark{Pool: "web", Machine: "m", UUID: "u"}.String(), "web", "u")
+	f.Add(Mark{Pool: "a;b", Machine: " ", UUID: "u", Retiring: true, Attached: true, Writer: Writer{ID: "w%", Epoch: 7}}.String(), "a;b", "u")
+	f.Add("v1;pool=a%3Bb;machine=%20;uuid=u;state=retiring;news=1;news=2;pool=c", "c", "u")
+	f.Add("v1;pool=web;machine=m;uuid=u;state=;origin=;writer=;epoch=-9223372036854775808", "web", "other")
+	f.Add("v2;pool=web;machine=m;uuid=u", "web", "u")
+	f.Add("v1;pool=web;machine=m;uuid=u;epoch=99999999999999999999", "web", "u")
+	f.Fuzz(func(t *testing.T, s, pool, uuid string) {
 		m, err := ParseMark(s)
 		if err != nil {
+			if len(err.Error()) > 2*len(s)+200 || m != (Mark{}) {
+				t.Errorf("%q: %+v, %v", s, m, err)
+			}
 			return
 		}
-		if again, err := ParseMark(m.String()); err != nil || again != m {
+		text := m.String()
+		if again, err := ParseMark(text); err != nil || again != m || again.String() != text {
 			t.Errorf("%q: %+v became %+v, %v", s, m, again, err)
+		}
+		if newer, err := ParseMark(text + ";news=x%3B"); err != nil || newer != m {
+			t.Errorf("%q with a newer field: %+v, %v", text, newer, err)
+		}
+		vm := VM{InstanceUUID: uuid, Mark: &m}
+		if vm.Owned(pool) != (m.Pool == pool && m.UUID == uuid) {
+			t.Errorf("%q on %q, seen by %q: owned is %t", s, uuid, pool, vm.Owned(pool))
 		}
 	})
 }
@@ -84,12 +99,18 @@ func FuzzParseMark(f *testing.F) {
 func FuzzParseStatus(f *testing.F) {
 	f.Add(DefaultStatus().String())
 	f.Add("v1;service=IN_SERVICE;active=1;evictable=F;hold=t")
+	f.Add("v1;service=%zz;active=true;evictable=true;hold=true")
+	f.Add("v1;service=a;active=true;active=x;evictable=true;hold=true;news=1")
 	f.Fuzz(func(t *testing.T, s string) {
 		status, err := ParseStatus(s)
 		if err != nil {
+			if status != (Status{}) && status.Service == "" {
+				t.Errorf("%q: %+v", s, status)
+			}
 			return
 		}
-		if again, err := ParseStatus(status.String()); err != nil || again != status {
+		text := status.String()
+		if again, err := ParseStatus(text); err != nil || again != status || again.String() != text {
 			t.Errorf("%q: %+v became %+v, %v", s, status, again, err)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"sigs.k8s.io/yaml"
 )
@@ -45,7 +46,7 @@ func (p printer) print(l listing) error {
 		return p.write(string(text))
 	case "name":
 		for _, name := range l.names {
-			if err := p.write(name + "\n"); err != nil {
+			if err := p.write(oneLine(name) + "\n"); err != nil {
 				return err
 			}
 		}
@@ -79,7 +80,21 @@ func (p printer) table(l listing) error {
 func shown(row []string) []string {
 	cells := make([]string, len(row))
 	for i, cell := range row {
-		cells[i] = cmp.Or(cell, "-")
+		cells[i] = cmp.Or(oneLine(cell), "-")
 	}
 	return cells
+}
+
+// printable replaces control characters: whoever may name a VM, or speak for a server, could command the terminal with them.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+func oneLine(text string) string {
+	return strings.ReplaceAll(printable(text), "\n", " ")
 }

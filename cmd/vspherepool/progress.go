@@ -31,7 +31,7 @@ func (l *lines) end()             {}
 
 func (l *lines) say(text string) {
 	if text != l.last {
-		fmt.Fprintln(l.to, text)
+		fmt.Fprintln(l.to, oneLine(text))
 		l.last = text
 	}
 }
@@ -54,7 +54,7 @@ func (b *bar) machines(t tally) {
 
 // say writes over the current line; the escape sequence clears what is left of a longer one.
 func (b *bar) say(text string) {
-	fmt.Fprint(b.to, "\r"+text+"\x1b[K")
+	fmt.Fprint(b.to, "\r"+oneLine(text)+"\x1b[K")
 	b.drawn = true
 }
 

@@ -49,7 +49,7 @@ func run(ctx context.Context, p process, args ...string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintf(p.stderr, "vspherepool: %v\n", err)
+	fmt.Fprintf(p.stderr, "vspherepool: %s\n", printable(err.Error()))
 	return exitCode(err)
 }
 
