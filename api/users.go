@@ -177,13 +177,13 @@ func (u *Users) List() []User {
 
 // Put replaces the line of the user with the same name, or adds one. It fails when the user could not be read back.
 func (u *Users) Put(user User) error {
+	if err := errors.Join(checkName(user.Name), checkSecret(user.Secret), checkRole(user.Role)); err != nil {
+		return fmt.Errorf("put user: %w", err)
+	}
 	line := user.String()
 	read, err := parseUser(line)
 	if err != nil {
 		return fmt.Errorf("put user: %w", err)
-	}
-	if read == nil || read.Name != user.Name || read.Secret != user.Secret || read.Role != user.Role {
-		return errors.New("put user: the name must not begin with #, and nothing may have a colon in it")
 	}
 	i := slices.IndexFunc(u.lines, func(l userLine) bool { return l.isFor(user.Name) })
 	if i < 0 {

@@ -28,10 +28,7 @@ func TestTrustLocal(t *testing.T) {
 	}
 
 	certificate := filepath.Join(t.TempDir(), "cert.pem")
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	if err := os.WriteFile(certificate, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeCertificate(t, certificate, server)
 	u, err := url.Parse(server.URL)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +48,15 @@ func TestTrustLocal(t *testing.T) {
 	}
 }
 
+// writeCertificate has clients trust the server.
+func writeCertificate(t *testing.T, file string, server *httptest.Server) {
+	t.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for status, want := range map[int]int{
 		400: exitRefused, 401: exitNotAllowed, 403: exitNotAllowed, 404: exitNotFound, 500: exitError, 502: exitUnreachable,
@@ -61,7 +67,8 @@ func TestRefusals(t *testing.T) {
 		}))
 		c := client{base: server.URL, http: server.Client()}
 		err := c.post(context.Background(), "/pool/size", nil)
-		if err == nil || exitCode(err) != want || !strings.HasPrefix(err.Error(), "the server answered "+http.StatusText(status)+": no (because)") {
+		said := "the server answered " + http.StatusText(status) + ": no (because)"
+		if err == nil || exitCode(err) != want || !strings.HasPrefix(err.Error(), said) {
 			t.Errorf("%d: exit code %d, %v", status, exitCode(err), err)
 		}
 		c.close()

@@ -13,6 +13,7 @@ import (
 	"github.com/invopop/jsonschema"
 
 	"vspherepool/actors"
+	"vspherepool/api"
 	"vspherepool/vsphere"
 )
 
@@ -34,6 +35,7 @@ func TestReadme(t *testing.T) {
 	}
 	want := replacePart(t, string(text), "configuration", configurationTable(&schema))
 	want = replacePart(t, want, "options", optionsTable(newServeOptions().table()))
+	want = replacePart(t, want, "roles", rolesTable(api.Operations()))
 	want = replacePart(t, want, "commands", commandsTable(newRoot(process{})))
 	want = replacePart(t, want, "metrics", metricsTable(t))
 	want = replacePart(t, want, "privileges", privilegesTable(vsphere.Privileges()))

@@ -2,10 +2,8 @@ package main
 
 import (
 	"errors"
-	"strings"
+	"slices"
 	"time"
-
-	"vspherepool/api"
 )
 
 // serveOptions are the options of serve.
@@ -32,6 +30,10 @@ func newServeOptions() *serveOptions {
 }
 
 func (o *serveOptions) table() []option {
+	return slices.Concat(o.generalTable(), o.accessTable())
+}
+
+func (o *serveOptions) generalTable() []option {
 	return []option{
 		{
 			flag: "config", value: &o.config,
@@ -52,26 +54,6 @@ func (o *serveOptions) table() []option {
 			help: "server certificate with its chain, a PEM `file`, reloaded when it changes; without it a self-signed one, on loopback only",
 		},
 		{flag: "tls-key", value: &o.tlsKey, help: "key of --tls-cert, a PEM `file`"},
-		{
-			flag: "users", value: &o.users,
-			help: "`file` of the users with their passwords, tokens and roles, reloaded when it changes; vspherepool user writes it",
-		},
-		{
-			flag: "client-ca", value: &o.clientCA,
-			help: "ask for client certificates signed by an authority in this PEM `file`, reloaded when it changes",
-		},
-		{
-			flag: "client-auth", value: &o.clientAuth, check: o.checkClientAuth,
-			help: "`mode` of --client-ca: require certificates of everybody, or request them, and let --users in without",
-		},
-		{
-			flag: "client-role", value: &o.clientRole, check: o.checkClientRole,
-			help: "`role` of client certificates that --users does not name: " + strings.Join(api.Roles(), ", "),
-		},
-		{
-			flag: "audit-log", value: &o.auditLog, otherwise: "the log, under the message audit",
-			help: "`file` to append a line of JSON to for each change, and each refused one; made anew when it was moved away",
-		},
 		{flag: "stopped", value: &o.stopped, help: "leave the pool stopped until POST /start"},
 		{
 			flag: "simulator", value: &o.simulator,
@@ -112,25 +94,6 @@ func (o *serveOptions) checkListen() error {
 		return errors.New("is reachable from other machines: give --tls-cert and --tls-key, the self-signed certificate is for localhost only")
 	}
 	return nil
-}
-
-func (o *serveOptions) checkClientAuth() error {
-	switch {
-	case o.clientAuth == "require":
-		return nil
-	case o.clientAuth != "request":
-		return errors.New("must be require or request")
-	case o.clientCA == "" || o.users == "":
-		return errors.New("request needs both --client-ca and --users: it lets users in without a certificate")
-	}
-	return nil
-}
-
-func (o *serveOptions) checkClientRole() error {
-	if o.clientCA == "" && o.clientRole != newServeOptions().clientRole {
-		return errors.New("needs --client-ca")
-	}
-	return among(&o.clientRole, api.Roles()...)()
 }
 
 func (o *serveOptions) checkSimulatorListen() error {

@@ -50,9 +50,9 @@ func newUserAdd(p process) *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&a.role, "role", "", "`role` (default viewer, or what the user had)")
-	flags.StringVar(&a.expires, "expires", "", "`end` of the user's time: a date, a time, a number of days such as 90d, or never (default never, or as it was)")
+	flags.StringVar(&a.expires, "expires", "", "`end` of the user's time: 2027-06-30, a time, 90d, or never (default never, or as it was)")
 	flags.BoolVar(&a.token, "token", false, "make a token and print it; without, a password is asked for, or read from standard input")
-	flags.BoolVar(&a.certificate, "certificate", false, "the user has a client certificate of which NAME is the common name, or the whole subject")
+	flags.BoolVar(&a.certificate, "certificate", false, "the user has a client certificate: NAME is its common name, or its whole subject")
 	flags.BoolVar(&a.replace, "replace", false, "change a user who is there already")
 	cmd.MarkFlagsMutuallyExclusive("token", "certificate")
 	return cmd
@@ -120,10 +120,10 @@ var days = regexp.MustCompile(`^(\d{1,5})d$`)
 
 // endOf reads --expires.
 func endOf(text string, before, now time.Time) (time.Time, error) {
-	switch {
-	case text == "":
+	switch text {
+	case "":
 		return before, nil
-	case text == "never":
+	case "never":
 		return time.Time{}, nil
 	}
 	if m := days.FindStringSubmatch(text); m != nil {
