@@ -24,6 +24,13 @@ test: ## run all tests, with the race detector, in random order
 crash: ## kill the program at every step it records and every change it makes
 	VSPHEREPOOL_CRASH=all go test -run '^TestCrash$$' -count=1 -timeout 10m ./cmd/vspherepool
 
+RUNS ?= 100
+SEED ?=
+
+.PHONY: chaos
+chaos: ## play RUNS random histories of calls, changes, faults and crashes from SEED on, in virtual time
+	go test -run '^TestChaos$$' -count=1 -timeout 0 ./api/chaos -runs=$(RUNS) -seed=$(SEED)
+
 .PHONY: bench
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem -benchtime 1s ./...
