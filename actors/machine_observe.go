@@ -86,7 +86,7 @@ func (m *machineActor) reasonFor(on event) string {
 	case seenUnowned:
 		return "its mark was removed from outside; the VM was left alone"
 	case retireRequested:
-		return "marked as retiring"
+		return markedRetiring
 	case customizationFailed:
 		return "the guest customization failed: " + m.customizationHint()
 	case deadlinePassed:

@@ -11,6 +11,11 @@ func (r record) owns(vm vsphere.VM, pool string) bool {
 	return vm.Owned(pool) && vm.Mark.Machine == r.ID
 }
 
+// ordered says whether the VM carries the mark that the machine's clone was ordered with, whatever instance UUID vCenter gave it.
+func (r record) ordered(vm vsphere.VM, pool string) bool {
+	return vm.Mark != nil && vm.Mark.Pool == pool && vm.Mark.Machine == r.ID && vm.Mark.UUID == string(r.ID)
+}
+
 // uuid is the VM's instance UUID: the machine's id, unless vCenter chose another one for the clone.
 func (r record) uuid() string { return cmp.Or(r.UUID, string(r.ID)) }
 
@@ -69,5 +74,10 @@ func adoptedRecord(vm vsphere.VM, s settings) record {
 	if vm.Status != nil {
 		r.Status = *vm.Status
 	}
+	if vm.Mark.Retiring {
+		r.Reason = markedRetiring
+	}
 	return r.withVM(vm)
 }
+
+const markedRetiring = "marked as retiring"

@@ -159,6 +159,9 @@ func (j job) verify(ctx context.Context) outcome {
 		return j.halfMade(trouble)
 	}
 	if !j.rec.owns(*vm, j.settings.Pool) {
+		if !j.rec.ordered(*vm, j.settings.Pool) {
+			return outcome{on: markLost, reason: markLostReason}
+		}
 		if err := j.claim(ctx, *vm); err != nil {
 			return j.unlessOurs(err)
 		}
