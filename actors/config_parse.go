@@ -111,10 +111,10 @@ func (d *decoder) report(path, message string) {
 	d.problems = append(d.problems, Problem{Path: path, Message: message})
 }
 
-// broken reports whether the value at path could not be decoded, so that checking it would only repeat that.
+// broken reports whether the value at path, or an element of it, could not be decoded, so that checking it would only repeat that.
 func (d *decoder) broken(path string) bool {
 	for _, p := range d.problems {
-		if p.Path == "" || p.Path == path || strings.HasPrefix(path, p.Path+".") {
+		if p.Path == "" || p.Path == path || strings.HasPrefix(path, p.Path+".") || strings.HasPrefix(p.Path, path+"[") {
 			return true
 		}
 	}

@@ -177,6 +177,7 @@ func TestParseConfigProblems(t *testing.T) {
 			"cloudApiSettings.passwordFile cloudApiSettings.caFile",
 		},
 		"thumbprint":    {vcenter("url: https://h/sdk, password: p, thumbprints: [a, 1]"), "cloudApiSettings.thumbprints[1]"},
+		"no thumbprint": {vcenter("url: https://h/sdk, password: p, thumbprints: ['" + strings.Repeat("ab:", 19) + "cd', hunter2]"), "cloudApiSettings.thumbprints"},
 		"lab":           {vcenter("url: https://h/sdk, password: p, insecureSkipVerify: 1"), "cloudApiSettings.insecureSkipVerify"},
 		"settings text": {"name: web\ncloudApiSettings: https://h/sdk\nprovisioningTemplate: {template: t, folder: f}", "cloudApiSettings"},
 		"linked disk":   {machineTemplate("cloneMode: linked, diskGiB: 40"), "provisioningTemplate.diskGiB"},
@@ -205,6 +206,7 @@ func TestParseConfigProblems(t *testing.T) {
 		"ignition, cloudInit": {machineTemplate("ignition: {config: '{}'}, cloudInit: {userData: x}"), "provisioningTemplate.ignition"},
 		"instance id":         {machineTemplate("cloudInit: {metaData: {instance-id: x}}"), "provisioningTemplate.cloudInit.metaData"},
 		"host name":           {machineTemplate("cloudInit: {hostname: '{{.Name}}_'}"), "provisioningTemplate.cloudInit"},
+		"one host name":       {machineTemplate("cloudInit: {hostname: '{{.Pool}}.example.com'}"), "provisioningTemplate.cloudInit"},
 		"host name of what":   {machineTemplate("cloudInit: {hostname: '{{.Host}}'}"), "provisioningTemplate.cloudInit"},
 		"metadata of what":    {machineTemplate("cloudInit: {metaData: {a: [{b: '{{.Host}}'}]}}"), "provisioningTemplate.cloudInit"},
 		"metadata too long": {

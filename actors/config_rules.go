@@ -42,6 +42,7 @@ var configKeys = []configKey{
 	{path: "cloudApiSettings.passwordFile", rules: []rule{readableFile}},
 	{path: "cloudApiSettings.passwordEnv", rules: []rule{setVariable}},
 	{path: "cloudApiSettings.caFile", rules: []rule{readableFile}},
+	{path: "cloudApiSettings.thumbprints", rules: []rule{thumbprints}},
 
 	{path: "provisioningTemplate.template", required: true},
 	{path: "provisioningTemplate.cloneMode", rules: []rule{oneOf(vsphere.CloneLinked, vsphere.CloneFull)}},
@@ -183,6 +184,11 @@ var cidrs = rule{check: func(value any) string {
 		}
 	}
 	return ""
+}}
+
+var thumbprints = rule{check: func(value any) string {
+	i := slices.IndexFunc(value.([]string), func(text string) bool { return !vsphere.ValidThumbprint(text) })
+	return unless(i < 0, fmt.Sprintf("must be SHA-1 or SHA-256 fingerprints of 20 or 32 bytes in hexadecimal, colons optional; number %d is none", i+1))
 }}
 
 func atLeast(low int) rule {

@@ -3,10 +3,13 @@ package vsphere
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -90,15 +93,21 @@ type trust struct {
 
 func newTrust(c Connection, u *url.URL) (trust, error) {
 	t := trust{host: u.Hostname(), caFile: c.CAFile, insecure: c.InsecureSkipVerify, prints: map[string]bool{}}
-	for _, text := range c.Thumbprints {
+	for i, text := range c.Thumbprints {
 		plain := plainPrint(text)
 		if b, err := hex.DecodeString(plain); err != nil || len(b) != 20 && len(b) != 32 {
-			return t, misconfigured("", "thumbprint "+text+" is neither SHA-1 nor SHA-256", "write 20 or 32 bytes in hexadecimal, colons optional")
+			return t, misconfigured("", fmt.Sprintf("thumbprint %d is neither SHA-1 nor SHA-256", i+1), "write 20 or 32 bytes in hexadecimal, colons optional")
 		}
 		t.prints[plain] = true
 	}
 	_, err := t.roots()
 	return t, err
+}
+
+// ValidThumbprint says whether a text is a SHA-1 or SHA-256 fingerprint in hexadecimal, with or without colons.
+func ValidThumbprint(text string) bool {
+	b, err := hex.DecodeString(plainPrint(text))
+	return err == nil && (len(b) == sha1.Size || len(b) == sha256.Size)
 }
 
 func plainPrint(s string) string {

@@ -21,7 +21,7 @@ func await(ctx context.Context, timeout time.Duration, late string, look func(co
 		case ctx.Err() != nil:
 			return &failure{exitError, errors.New("stopped waiting; the pool goes on")}
 		case limit.Err() != nil:
-			return &failure{exitTimeout, fmt.Errorf("%s after %s; it goes on trying, `status` says what it waits for", late, timeout)}
+			return &failure{exitTimeout, fmt.Errorf("%s after %s: it goes on, and `vspherepool status` says what it waits for", late, timeout)}
 		case done || err != nil:
 			return err
 		}
@@ -29,5 +29,12 @@ func await(ctx context.Context, timeout time.Duration, late string, look func(co
 		case <-limit.Done():
 		case <-time.After(pollInterval):
 		}
+	}
+}
+
+// outage shows why the pool cannot be looked at now. That the waiting is over is no outage: [await] tells of that.
+func outage(ctx context.Context, show progress, err error) {
+	if ctx.Err() == nil {
+		show.say(err.Error())
 	}
 }

@@ -182,7 +182,7 @@ func (r removal) await(ctx context.Context, show progress, timeout time.Duration
 	return await(ctx, timeout, "the pool has not got rid of all machines", func(ctx context.Context) (bool, error) {
 		var pool poolDocument
 		if _, err := r.client.get(ctx, "/pool", &pool); err != nil {
-			show.say(err.Error())
+			outage(ctx, show, err)
 			return false, nil
 		}
 		left := 0

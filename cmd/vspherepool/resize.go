@@ -81,7 +81,7 @@ func waitForSize(ctx context.Context, c *client, show progress, timeout time.Dur
 		now, err := look(ctx, c)
 		switch {
 		case err != nil:
-			show.say(err.Error())
+			outage(ctx, show, err)
 			return false, nil
 		case goal >= 0 && now.desired != goal:
 			return false, &failure{exitRefused, fmt.Errorf("stopped waiting: the desired size is now %d, not %d", now.desired, goal)}
