@@ -106,7 +106,10 @@ func (d *doorman) holder(c *x509.Certificate, now time.Time) (principal, error) 
 		return who, nil
 	}
 	users := d.users.at(now)
-	user := cmp.Or(users.subjects[c.Subject.String()], users.subjects[c.Subject.CommonName])
+	user := users.subjects[c.Subject.String()]
+	if user == nil && !strings.Contains(c.Subject.CommonName, "=") { // a common name that looks like a whole subject is none
+		user = users.subjects[c.Subject.CommonName]
+	}
 	switch {
 	case user == nil:
 		return who, nil
@@ -206,7 +209,7 @@ func network(peer net.Addr) netip.Addr {
 // refuse makes the answer to a stranger. The cause is for the log; the answer is the same for all but those who have to wait.
 func (d *doorman) refuse(r *fasthttp.RequestCtx, cause error) error {
 	if delay, ok := errors.AsType[*delayed](cause); ok {
-		seconds := int(delay.wait.Truncate(time.Second)/time.Second) + 1
+		seconds := int((delay.wait + time.Second - 1) / time.Second)
 		r.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(seconds))
 		message := fmt.Sprintf("%v; try again in %d s", delay.err, seconds)
 		return &refused{cause, &problem{fasthttp.StatusTooManyRequests, message, nil}}

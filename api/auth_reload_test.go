@@ -121,7 +121,7 @@ func TestUsersAreReloaded(t *testing.T) {
 	if strings.Contains(text, "hunter2") || !strings.Contains(text, "line 2: ") || !strings.Contains(text, "others may read the hashes") {
 		t.Errorf("log:\n%s", text)
 	}
-	if strings.Count(text, "user without a role is a viewer") != 1 || !strings.Contains(text, "user=ann") {
+	if strings.Count(text, "users without a role are viewers") != 1 || !strings.Contains(text, "users=[ann]") {
 		t.Errorf("log:\n%s", text)
 	}
 }
@@ -283,6 +283,7 @@ func TestCertificateRoles(t *testing.T) {
 		"role for all":          {Options{ClientRole: "viewer"}, "anyone", "", "anyone", "certificate", viewer, "", false},
 		"named":                 {Options{UsersFile: users, ClientRole: "viewer"}, "boss", "", "boss", "certificate", admin, "", false},
 		"named in full":         {Options{UsersFile: users}, "card", "", "CN=card", "certificate", autoscaler, "", false},
+		"looks like a subject":  {Options{UsersFile: users, ClientRole: "nobody"}, "CN=card", "", "CN=card", "certificate", nobody, "", false},
 		"locked out":            {Options{UsersFile: users}, "gone", "", "gone", "certificate", nobody, "", false},
 		"a password user's":     {Options{UsersFile: users, ClientRole: "nobody"}, "alice", "", "alice", "certificate", nobody, "", false},
 		"with a password":       {Options{UsersFile: users}, "boss", basic("alice", "secret"), "alice", "password", viewer, "boss", false},

@@ -235,7 +235,7 @@ func TestThrottledNamesCannotBeFoundOut(t *testing.T) {
 			}
 			stories = append(stories, story.String())
 		}
-		if want := strings.Repeat("401  ", 10) + strings.Repeat("429 2 ", 5); stories[0] != want || stories[1] != want || stories[2] != want {
+		if want := strings.Repeat("401  ", 10) + strings.Repeat("429 1 ", 5); stories[0] != want || stories[1] != want || stories[2] != want {
 			t.Errorf("stories %q", stories)
 		}
 	})

@@ -106,10 +106,14 @@ func (u userLoader) load(d document) (*accounts, error) {
 		u.log.Error("line of the users file refused", "file", d.name, "err", refused)
 	}
 	list := users.List()
+	var viewers []string
 	for _, user := range list {
 		if user.Role == "" {
-			u.log.Info("user without a role is a viewer", "file", d.name, "user", user.Name)
+			viewers = append(viewers, user.Name)
 		}
+	}
+	if len(viewers) > 0 {
+		u.log.Info("users without a role are viewers", "file", d.name, "users", viewers)
 	}
 	return newAccounts(list), nil
 }

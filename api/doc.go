@@ -7,9 +7,11 @@
 //
 // # A request's way
 //
-//	TLS ─▶ fasthttp ─▶ handle (id, recover, headers, metrics, log) ─▶ canonical path ─▶ router ─▶ decode ─▶ Service ─▶ encode
-//	                                                                                │        │
-//	                                                                                └─ error ─▶ problem ─▶ JSON error
+//	TLS ─▶ fasthttp ─▶ handle (id, recover, headers, metrics, log) ─▶ identify ─▶ canonical path ─▶ router
+//	         ┌────────────────────────────────────────────────────────────┴──────────────┴─────────────┤
+//	         │                                     encode ◀─ Service ◀─ decode ◀─ permit (role) ◀─────┘
+//	         ▼                                                   │          │          │
+//	       error ─▶ problem ─▶ JSON error ◀────────────────────┴──────────┴──────────┘
 //
 // # Invariants
 //
@@ -20,6 +22,10 @@
 //   - What a client sends never makes a 5xx.
 //   - No redirects: old Java clients repeat a redirected POST as a GET. A path is either a route's own, with at most one trailing
 //     slash, or not found; nothing is cleaned, so no path can pass for another.
+//   - Who is not known learns nothing, not even which paths there are, and of a login neither by the answer nor by the time it takes
+//     whether there is such a user; see [Users] for who is known. What is unlocked by files is locked again within a second of their
+//     change, on open connections too.
+//   - A failed login costs only those who share its name and address. Who was let in once waits for nobody who was not.
 //   - A cause of kind [actors.Internal] is logged and not sent. Request bodies and headers are neither logged nor echoed.
 //   - Counting a request takes no lock and no memory, and no label has a value that a client chose; see [metrics].
 //   - Everything a client can hold open is bounded in time, size and number; see [limits].
