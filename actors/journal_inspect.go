@@ -15,6 +15,8 @@ import (
 type Inspection struct {
 	// Layout is the layout's version, 0 if it is not known.
 	Layout int `json:"layout"`
+	// PoolRecord says that the pool's own record can be read; the fields up to VCenter are its.
+	PoolRecord bool `json:"poolRecord"`
 	// Pool is the pool's name, empty without a configuration or if its record is lost. Fingerprint names the configuration document as
 	// the audit log does.
 	Pool        string   `json:"pool"`
@@ -175,7 +177,7 @@ func (s *salvaged) findTwins() {
 func (s salvaged) inspection() Inspection {
 	i := Inspection{Layout: s.layout, Machines: []StoredMachine{}, Findings: append([]Finding{}, s.findings...)}
 	if p := s.pool; p != nil {
-		i.Pool, i.Fingerprint = nameIn(p.Document), revisionOf(p.Document)
+		i.PoolRecord, i.Pool, i.Fingerprint = true, nameIn(p.Document), revisionOf(p.Document)
 		i.Desired, i.Started, i.Complete = p.Desired, p.Started, p.Rebuilt
 		i.Writer, i.Epoch, i.Owed, i.VCenter = p.Writer.ID, p.Writer.Epoch, p.Owed, p.VCenter
 		if p.Still != nil {

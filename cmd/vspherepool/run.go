@@ -72,7 +72,7 @@ func newRoot(p process) *cobra.Command {
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.AddCommand(newServe(p), newStatus(p), newSize(p), newMachines(p), newResize(p), newTerminate(p), newDetach(p), newAttach(p),
-		newFreeze(p), newThaw(p), newRails(p), newOrphans(p), newConfig(p), newUser(p), newDoctor(p), newVersion(p))
+		newFreeze(p), newThaw(p), newRails(p), newOrphans(p), newConfig(p), newUser(p), newState(p), newDoctor(p), newVersion(p))
 	return root
 }
 
