@@ -52,6 +52,17 @@ lint: $(GOLANGCI) ## check the format, vet and lint
 .PHONY: check
 check: lint test crash ## all that CI checks; the tests fail on generated files that are out of date
 
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME (30s), one after another
+	@set -e; for package in $$(go list ./...); do \
+		for test in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$test"; \
+			go test -run '^$$' -fuzz "^$$test\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## look up the known vulnerabilities that the program can reach; needs a network
 	$(GOVULNCHECK) ./...

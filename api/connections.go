@@ -7,10 +7,12 @@ import (
 	"sync"
 )
 
-// crowd is all open connections, and decides who has to go when there are too many. Whoever is waited for can go: those that have not
-// sent a whole request yet, the one that came first before the others, and after them those that have had all their answers. A connection
-// with a request in its handler, or an answer under way, stays. So nobody keeps others out by connecting and then doing nothing, not even
-// from the same address, and nobody is cut off in the middle of an operation.
+// crowd is all open connections, and decides who has to go when there are too many. Whoever is waited for can go: newcomers, which have not
+// sent a whole request yet, and those that rest, because they have had all their answers. Where there are more of the one kind, the one
+// that has waited longest of that kind goes: then neither a flood of newcomers costs a client the connection that it keeps, nor do
+// newcomers drive each other out in the middle of their handshakes while others rest. A connection with a request in its handler, or an
+// answer under way, stays. So nobody keeps others out by connecting and then doing nothing, not even from the same address, and nobody is
+// cut off in the middle of an operation.
 type crowd struct {
 	total, perHost int
 	metrics        *metrics
@@ -94,26 +96,27 @@ func (w *crowd) admit(c *conn, from netip.Prefix) {
 
 // dispensable is who can go first of one address.
 func (h *host) dispensable() *conn {
-	if c := first(&h.newcomers); c != nil {
-		return c
+	if h.resting.Len() > h.newcomers.Len() {
+		return first(&h.resting)
 	}
-	return first(&h.resting)
+	return first(&h.newcomers)
 }
 
-// dispensable is who can go first of all: the oldest newcomer, or else the one that has rested longest of the address with most of them.
+// dispensable is who can go first of all: the oldest newcomer, or the one that has rested longest of the address with most of them.
 func (w *crowd) dispensable() *conn {
-	var newcomer *conn
-	var greediest *host
+	var newcomer, resting *conn
+	newcomers, rest, most := 0, 0, 0
 	for _, h := range w.hosts {
+		newcomers, rest = newcomers+h.newcomers.Len(), rest+h.resting.Len()
 		if c := first(&h.newcomers); c != nil && (newcomer == nil || c.place.number < newcomer.place.number) {
 			newcomer = c
 		}
-		if greediest == nil || h.resting.Len() > greediest.resting.Len() {
-			greediest = h
+		if n := h.resting.Len(); n > most {
+			most, resting = n, first(&h.resting)
 		}
 	}
-	if newcomer == nil && greediest != nil {
-		return first(&greediest.resting)
+	if rest > newcomers {
+		return resting
 	}
 	return newcomer
 }

@@ -55,9 +55,12 @@ func TestWhoMakesRoom(t *testing.T) {
 	}{
 		{"room", 3, 3, []step{{"a1", "comes"}, {"b1", "comes"}, {"a2", "comes"}}, "", ""},
 		{"oldest of the address", 9, 2, []step{{"a1", "comes"}, {"b1", "comes"}, {"a2", "comes"}, {"a3", "comes"}, {"a4", "comes"}}, "a1 a2", ""},
-		{"newcomers before the resting", 9, 2, []step{
+		{"newcomers of many newcomers", 9, 2, []step{
 			{"a1", "comes"}, {"a1", "asks"}, {"a1", "rests"}, {"a2", "comes"}, {"a3", "comes"}, {"a3", "asks"}, {"a4", "comes"},
 		}, "a2 a1", ""},
+		{"the resting of many that rest", 9, 3, []step{
+			{"a1", "comes"}, {"a1", "asks"}, {"a1", "rests"}, {"a2", "comes"}, {"a2", "asks"}, {"a2", "rests"}, {"a3", "comes"}, {"a4", "comes"},
+		}, "a1", ""},
 		{"not the busy", 9, 2, []step{{"a1", "comes"}, {"a1", "asks"}, {"a2", "comes"}, {"a2", "asks"}, {"a3", "comes"}}, "", "a3"},
 		{"no longer busy", 9, 1, []step{{"a1", "comes"}, {"a1", "asks"}, {"a1", "rests"}, {"a2", "comes"}}, "a1", ""},
 		{"the one that rests longest", 9, 2, []step{

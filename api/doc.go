@@ -19,7 +19,11 @@
 //   - Every other answer has a JSON body {"message", "detail"}, those that fasthttp itself gives to unreadable requests included; the
 //     exceptions are the ones that HTTP wants empty, 304 and any answer to HEAD.
 //   - Input is decoded strictly before the pool is asked: a request that answers 400, 404 (path), 405, 413 or 415 has changed nothing.
-//   - What a client sends never makes a 5xx.
+//   - What a client sends never makes a 5xx. How much all of them send at once may: beyond a limit for all, the answer is 503, and beyond
+//     one for each it is 429, both at once and with Retry-After; see [class].
+//   - A request that could be taken for two, or for none, is refused, and the connection closed; see [framed].
+//   - No connection that waits keeps another out, and no operation that waits for vCenter a read; see [crowd] and [turns].
+//   - A browser changes nothing on behalf of another site, and no answer permits other sites anything; see [crossSite].
 //   - No redirects: old Java clients repeat a redirected POST as a GET. A path is either a route's own, with at most one trailing
 //     slash, or not found; nothing is cleaned, so no path can pass for another.
 //   - Who is not known learns nothing, not even which paths there are, and of a login neither by the answer nor by the time it takes
