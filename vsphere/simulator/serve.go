@@ -51,7 +51,7 @@ func (s *Simulator) Serve(listen string) (string, error) {
 		return "", fmt.Errorf("make simulator certificate: %w", err)
 	}
 	u := &url.URL{Scheme: "https", Host: host, Path: vim25.Path}
-	s.conn = vsphere.Connection{URL: u.String(), Username: User, Password: Password, Thumbprints: []string{soap.ThumbprintSHA256(cert.Leaf)}}
+	s.conn = vsphere.Connection{URL: u.String(), Username: User, Password: s.password, Thumbprints: []string{soap.ThumbprintSHA256(cert.Leaf)}}
 	s.server = &http.Server{
 		Handler:           s.handler(host),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12},
@@ -67,7 +67,7 @@ func (s *Simulator) Serve(listen string) (string, error) {
 // transfer.
 func (s *Simulator) handler(host string) http.Handler {
 	service := s.model.Service
-	service.Listen = &url.URL{Scheme: "https", Host: host, User: url.UserPassword(User, Password)}
+	service.Listen = &url.URL{Scheme: "https", Host: host, User: url.UserPassword(User, s.password)}
 	service.RegisterSDK(s.model.Map(), vim25.Path+"/vimService")
 	mux := http.NewServeMux()
 	mux.HandleFunc(vim25.Path, service.ServeSDK)

@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,8 @@ type Options struct {
 	BootDelay time.Duration
 	// Datastores is how many there are, LocalDS_0 and so on; 0 is one. All hosts reach all of them.
 	Datastores int
+	// Password of the endpoint's account; empty is [Password].
+	Password string
 	// Log hears about contained panics and the endpoint's TLS errors; nil discards them.
 	Log *slog.Logger
 }
@@ -33,6 +36,8 @@ type Simulator struct {
 	gate  *gate
 	boot  *booter
 	log   *slog.Logger
+	// password is that of the endpoint's account.
+	password string
 
 	stop    context.CancelFunc
 	workers sync.WaitGroup
@@ -57,7 +62,7 @@ func New(opts Options) (*Simulator, error) {
 		return nil, fmt.Errorf("create vcsim model: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Simulator{model: model, log: opts.Log, stop: stop}
+	s := &Simulator{model: model, log: opts.Log, password: cmp.Or(opts.Password, Password), stop: stop}
 	s.gate = newGate(ctx, model, opts)
 	s.boot = newBooter(ctx, model, opts.BootDelay)
 	s.workers.Go(func() { sweepTasks(ctx, model) })
