@@ -225,6 +225,9 @@ func (p *poller) exhausted(err error) bool {
 
 // judge finds the tasks that ended, that vCenter does not know any more, or that it hides.
 func (p *poller) judge(tasks []Task) (map[Task]verdict, error) {
+	if len(tasks) == 0 { // nobody waits any more
+		return nil, nil
+	}
 	verdicts, ended, err := p.states(tasks)
 	if err != nil || len(ended) == 0 {
 		return verdicts, err
