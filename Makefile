@@ -29,7 +29,11 @@ SEED ?=
 
 .PHONY: chaos
 chaos: ## play RUNS random histories of calls, changes, faults and crashes from SEED on, in virtual time
-	go test -run '^TestChaos$$' -count=1 -timeout 0 ./api/chaos -runs=$(RUNS) -seed=$(SEED)
+	cd api/chaos && go test -run '^TestChaos$$' -count=1 -timeout 0 . -runs=$(RUNS) -seed=$(SEED)
+
+.PHONY: soak
+soak: ## load and trouble for an hour, or SOAK=5m: nothing may grow
+	SOAK=$(or $(SOAK),1h) go test -run '^TestSoak$$' -count=1 -v -timeout 0 ./benchmarks/soak
 
 .PHONY: bench
 bench: ## run the benchmarks

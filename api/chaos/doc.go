@@ -10,7 +10,7 @@
 // (wire_test.go), a full disk (disk_test.go), a crash, a restart, the loss of the state directory (world_test.go). Steps are plain JSON.
 // They name machines by their places in a sorted list, never by an id.
 //
-// A crash may come at any effect: an armed [fuse] counts the moments before and after every journal write and every call that changes
+// A crash may come at any effect: an armed fuse counts the moments before and after every journal write and every call that changes
 // something in vCenter, and from the chosen one on nothing that the process does has any effect, and no answer of it arrives.
 //
 // In the end comes peace: all troubles are over, the pool is started and thawed, and has to get where it should be (peace_test.go).

@@ -315,7 +315,7 @@ func (l *line) rewrite(x *exchange) {
 	}
 	copied := *res.Res.Returnval
 	res.Res = &types.RetrievePropertiesExResponse{Returnval: &copied}
-	listing := len(req.Req.SpecSet[0].ObjectSet[0].SelectSet) > 0
+	listing := lists(req.Req)
 	if _, hit := x.hits["truncate"]; hit && listing && len(copied.Objects) > 1 {
 		copied.Objects, copied.Token = copied.Objects[:(len(copied.Objects)+1)/2], "lost"
 	}
@@ -325,6 +325,18 @@ func (l *line) rewrite(x *exchange) {
 	if t, hit := l.lasting("disconnected"); hit {
 		copied.Objects = disconnected(copied.Objects, func(ref string) bool { return mix(l.seed, ref, 1)%100 < uint64(t.Share) })
 	}
+}
+
+// lists says whether a read finds objects by itself, rather than being told which.
+func lists(req *types.RetrievePropertiesEx) bool {
+	for _, spec := range req.SpecSet {
+		for _, o := range spec.ObjectSet {
+			if len(o.SelectSet) > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // lasting is a trouble that hits VMs, not calls.
