@@ -59,6 +59,10 @@
 //   - A terminate marks the VM as retiring first, then writes record and desired size, then answers: an answered one is carried on
 //     from the record, and, if even that is lost, from the mark.
 //
+// A write that fails changes nothing that counts, and leaves a file that is not to be trusted: the next one writes the file anew, and
+// until one succeeds nothing is begun. A file that is not exactly what was written to it is refused at the start: see journal_image.go
+// for how that is known, journal_pages.go for how it is read, and journal_rebuild.go for how it is repaired.
+//
 // If the journal is lost, clones that run are waited for, and then all VMs that carry the pool's mark with their own instance UUID become
 // members again, wherever they are, with the status that is written beside the mark; only the desired size is lost, and is taken from
 // the configuration or the number of active members.

@@ -142,7 +142,7 @@ func newStateRebuild(p process) *cobra.Command {
 // desiredSize is nil where none is given.
 func desiredSize(text string) (*int, error) {
 	if text == "" {
-		return nil, nil //nolint:nilnil // there is none, and nothing is wrong
+		return nil, nil
 	}
 	size, err := strconv.Atoi(text)
 	if err != nil || size < 0 {
