@@ -115,13 +115,14 @@ func (t *boltTree) flaw(format string, args ...any) {
 // page is a page with its overflow, used by nobody so far; nil if it is none.
 func (t *boltTree) page(id uint64) []byte {
 	size := t.meta.pageSize
-	if id < 2 || id >= t.meta.end || (id+1)*size > uint64(len(t.raw)) {
+	end := min(t.meta.end, uint64(len(t.raw))/size)
+	if id < 2 || id >= end {
 		t.flaw("page %d is beyond the end of the file", id)
 		return nil
 	}
 	b := t.raw[id*size:]
 	last := id + uint64(binary.NativeEndian.Uint32(b[12:]))
-	if binary.NativeEndian.Uint64(b) != id || last >= t.meta.end || (last+1)*size > uint64(len(t.raw)) {
+	if binary.NativeEndian.Uint64(b) != id || last >= end {
 		t.flaw("page %d is not what it should be", id)
 		return nil
 	}
