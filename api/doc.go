@@ -7,11 +7,10 @@
 //
 // # A request's way
 //
-//	TLS ─▶ fasthttp ─▶ handle (id, recover, headers, metrics, log) ─▶ identify ─▶ canonical path ─▶ router
-//	         ┌────────────────────────────────────────────────────────────┴──────────────┴─────────────┤
-//	         │                                     encode ◀─ Service ◀─ decode ◀─ permit (role) ◀─────┘
-//	         ▼                                                   │          │          │
-//	       error ─▶ problem ─▶ JSON error ◀────────────────────┴──────────┴──────────┘
+//	TLS ─▶ fasthttp ─▶ handle (id, recover, headers, metrics, log) ─▶ identify ─▶ canonical path ─▶ router ─┐
+//	                                         encode ◀─ Service ◀─ decode ◀─ permit (role) ◀─────────────────┘
+//
+// Each of these steps may fail instead: error ─▶ problem ─▶ JSON error.
 //
 // # Invariants
 //
