@@ -47,17 +47,22 @@ func framed(h *fasthttp.RequestHeader) bool {
 		if !found || !token(name) || bytes.IndexByte(value, '\r') != len(value)-2 {
 			return false
 		}
-		switch {
-		case bytes.EqualFold(name, contentLength):
-			lengths++
-		case bytes.EqualFold(name, transferEncoding):
-			lengths++
-			if !bytes.EqualFold(bytes.TrimSpace(value), chunked) {
-				return false
-			}
-		}
+		lengths += lengthsIn(name, bytes.TrimSpace(value))
 	}
 	return lengths <= 1
+}
+
+// lengthsIn is how many lengths of the body a header gives: two are more than a request can have, and stand for one that is not known.
+func lengthsIn(name, value []byte) int {
+	switch {
+	case bytes.EqualFold(name, contentLength):
+		return 1
+	case !bytes.EqualFold(name, transferEncoding):
+		return 0
+	case bytes.EqualFold(value, chunked):
+		return 1
+	}
+	return 2
 }
 
 var (

@@ -38,7 +38,8 @@ func FuzzServer(f *testing.F) {
 		"HEAD /status HTTP/1.1\r\nHost: h\r\n\r\nGET /metrics HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\n" + end,
 		"POST /pool/size HTTP/1.1\r\nHost: h\r\nContent-Length: 17\r\n\r\n{\"desiredSize\":3}POST /stop HTTP/1.1\r\nHost: h\r\n\r\n",
 		"POST /pool/size HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n11;x\r\n{\"desiredSize\":3}\r\n0\r\nA: b\r\n\r\n",
-		"POST /pool/size HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nPOST /stop HTTP/1.1\r\nHost: h\r\n\r\n",
+		"POST /pool/size HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +
+			"POST /stop HTTP/1.1\r\nHost: h\r\n\r\n",
 		"POST /pool/a%2Fb/terminate HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}",
 		"POST /config HTTP/1.1\r\nHost: h\r\nContent-Type: text/yaml\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\na: {}",
 		"POST /start HTTP/1.1\r\nHost: h\r\nOrigin: https://evil\r\nSec-Fetch-Site: cross-site\r\n" + end,
@@ -115,7 +116,10 @@ func headerOnly(in *bufio.Reader, response *http.Response) bool {
 // before it, and a path that is refused asks nothing.
 func FuzzRoutes(f *testing.F) {
 	for _, verb := range []string{"terminate", "detach", "attach", "serviceState", "membershipStatus", "size"} {
-		for _, id := range []string{"a", "a/b", "a%2Fb", "..", "%2e%2e", ".", "", "a//b", "%", "%zz", "%00", "a%20b", "é", "a;b", "a?b", "a#b", "*", "{id}", "size"} {
+		for _, id := range []string{
+			"a", "a/b", "a%2Fb", "..", "%2e%2e", ".", "", "a//b", "%", "%zz", "%00", "a%20b", "é", "a;b",
+			"a?b", "a#b", "*", "{id}", "size",
+		} {
 			f.Add(id, verb, `{"decrementDesiredSize":true}`)
 		}
 	}

@@ -53,7 +53,10 @@ func TestNothingIsPermittedAcrossOrigins(t *testing.T) {
 			if strings.Contains(text, "Access-Control") || strings.Contains(text, "Server:") {
 				t.Errorf("%s %s:\n%s", method, path, text)
 			}
-			for _, header := range []string{"Cross-Origin-Resource-Policy: same-origin", "Referrer-Policy: no-referrer", "X-Content-Type-Options: nosniff"} {
+			for _, header := range []string{
+				"Cross-Origin-Resource-Policy: same-origin", "Referrer-Policy: no-referrer",
+				"X-Content-Type-Options: nosniff",
+			} {
 				if !strings.Contains(text, header+"\r\n") {
 					t.Errorf("%s %s has no %s", method, path, header)
 				}

@@ -63,7 +63,7 @@ func (s *Server) inTurn(o route) func(context.Context, *fasthttp.RequestCtx) err
 	turns := s.turns[classOf(o)]
 	return func(ctx context.Context, r *fasthttp.RequestCtx) error {
 		client := clientOf(r)
-		if err, why := turns.take(client); err != nil {
+		if why, err := turns.take(client); err != nil {
 			s.metrics.refuse(why)
 			r.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
 			return err
@@ -82,20 +82,20 @@ func clientOf(r *fasthttp.RequestCtx) string {
 }
 
 // take takes a turn, or says why there is none.
-func (t *turns) take(client string) (error, refusal) {
+func (t *turns) take(client string) (refusal, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.by[client] >= t.limit.each:
 		message := fmt.Sprintf("you have %d %s in flight already; wait for an answer, then try again", t.limit.each, t.class)
-		return &problem{fasthttp.StatusTooManyRequests, message, nil}, clientCrowded
+		return clientCrowded, &problem{fasthttp.StatusTooManyRequests, message, nil}
 	case t.taken >= t.limit.total:
 		message := fmt.Sprintf("the server has %d %s in flight already; try again in a second", t.limit.total, t.class)
-		return &problem{fasthttp.StatusServiceUnavailable, message, nil}, serverCrowded
+		return serverCrowded, &problem{fasthttp.StatusServiceUnavailable, message, nil}
 	}
 	t.taken++
 	t.by[client]++
-	return nil, 0
+	return 0, nil
 }
 
 func (t *turns) giveBack(client string) {

@@ -42,7 +42,7 @@ func TestTurnsAreCounted(t *testing.T) {
 		r.Repeat(map[string]func(*rapid.T){
 			"take": func(r *rapid.T) {
 				who := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "who")
-				err, why := turns.take(who)
+				why, err := turns.take(who)
 				switch {
 				case held[who] == limit.each:
 					if err == nil || why != clientCrowded {

@@ -252,7 +252,8 @@ func TestOneFailureIsNotTheNextRequests(t *testing.T) {
 
 func TestSlowClientsAreCutOff(t *testing.T) {
 	short := defaultLimits
-	short.handshake, short.head, short.read, short.idle = 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
+	const soon = 100 * time.Millisecond
+	short.handshake, short.head, short.read, short.idle = soon, soon, soon, soon
 	server, _ := newTestServer(t, newScripted(), short)
 	run := serve(t, server)
 	for name, sent := range map[string]string{
