@@ -62,7 +62,8 @@ func ParseConfig(document []byte) (Config, error) {
 	return c, nil
 }
 
-// restoreConfig reads a document that was valid when it was stored. That a file or variable which it names cannot be read now is no reason not to
+// restoreConfig reads a document that was valid when it was stored. That a file or variable which it names cannot be read now is no
+// reason not to
 // know the configuration: connecting will tell, and be tried again.
 func restoreConfig(document []byte) (Config, error) {
 	c, problems := parse(document)

@@ -15,7 +15,10 @@ var auditEpoch = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 // sized is somebody's request for a size at a second, which was the size before already, or not.
 func sized(second int, host string, before, size int) entry {
 	return entry{
-		Time: auditEpoch.Add(time.Duration(second) * time.Second), Request: fmt.Sprint("r", second), Who: &who{"scaler", "autoscaler", "password"},
+		Time: auditEpoch.Add(time.Duration(second) * time.Second), Request: fmt.Sprint("r", second), Who: &who{
+			"scaler", "autoscaler",
+			"password",
+		},
 		From: host + ":4000", host: host, Method: "POST", Route: "/pool/size", Status: 200, Arguments: facts{"desiredSize": size},
 		Before: sizeFacts(before), After: sizeFacts(size), acts: before != size,
 	}
@@ -65,7 +68,10 @@ func TestLedger(t *testing.T) {
 			[]entry{sized(0, "a", 2, 2), sized(1, "a", 2, 2), sized(2, "a", 2, 2), sized(3, "a", 2, 3), sized(4, "a", 3, 3)},
 			"a:200 a:200x2 a:200 a:200", "", "",
 		},
-		"two callers":          {repeat(6, func(i int) entry { return sized(i, []string{"a", "b"}[i%2], 2, 2) }), "a:200 b:200", "a:200x2 b:200x2", ""},
+		"two callers": {
+			repeat(6, func(i int) entry { return sized(i, []string{"a", "b"}[i%2], 2, 2) }), "a:200 b:200",
+			"a:200x2 b:200x2", "",
+		},
 		"refused again":        {repeat(9, func(i int) entry { return rejected(i, "a", "m") }), "a:404", "a:404x8", ""},
 		"refused many":         {repeat(9, func(i int) entry { return rejected(i, "a", fmt.Sprint(i)) }), "a:404 a:404", "a+7", ""},
 		"refused, next minute": {repeat(4, func(i int) entry { return rejected(i*25, "a", fmt.Sprint(i)) }), "a:404 a:404 a+1 a:404", "", ""},
@@ -73,7 +79,10 @@ func TestLedger(t *testing.T) {
 			append(repeat(5, func(i int) entry { return rejected(i, "a", fmt.Sprint(i)) }), sized(6, "a", 1, 2)), "a:404 a:404 a:200", "a+3", "",
 		},
 		"many subjects": {
-			append(repeat(2, func(i int) entry { return sized(i, "z", 2, 2) }), repeat(3, func(i int) entry { return sized(i+2, fmt.Sprint(i), 2, 2) })...),
+			append(repeat(2, func(i int) entry { return sized(i, "z", 2, 2) }), repeat(3, func(i int) entry {
+				return sized(i+2, fmt.Sprint(i), 2,
+					2)
+			})...),
 			"z:200 0:200 1:200 z:200x1 2:200", "", "",
 		},
 		"many origins": {

@@ -178,7 +178,10 @@ func TestAuditFileRefuses(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	for path, says := range map[string]string{link: "symbolic link", dir: "directory", filepath.Join(dir, "no", "log"): "no such", "/dev/null": "regular"} {
+	for path, says := range map[string]string{
+		link: "symbolic link", dir: "directory", filepath.Join(dir, "no", "log"): "no such",
+		"/dev/null": "regular",
+	} {
 		if _, err := OpenAudit(path, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", path, err)
 		}
@@ -206,7 +209,8 @@ func TestAuditThatCannotBeWritten(t *testing.T) {
 	audit.writer = startAuditWriter(&auditFile{path: "/dev/full", file: full, checked: time.Now().Add(time.Hour)}, audit.outcome)
 	s.audit = audit
 	for n := range 5 {
-		if answer := (call{method: "POST", path: "/pool/size", body: fmt.Sprintf(`{"desiredSize": %d}`, 10+n)}).run(s); answer.StatusCode() != 200 {
+		if answer := (call{method: "POST", path: "/pool/size", body: fmt.Sprintf(`{"desiredSize": %d}`,
+			10+n)}).run(s); answer.StatusCode() != 200 {
 			t.Errorf("status %d", answer.StatusCode())
 		}
 	}
@@ -278,9 +282,21 @@ func TestAuditedRequests(t *testing.T) {
 		status  int
 		audited bool
 	}{
-		{"GET", 200, false}, {"GET", 404, false}, {"GET", 502, false}, {"HEAD", 200, false}, {"OPTIONS", 200, false}, {"OPTIONS", 405, true},
-		{"GET", 401, true}, {"HEAD", 403, true}, {"GET", 429, true},
-		{"POST", 200, true}, {"POST", 400, true}, {"POST", 413, true}, {"POST", 500, true}, {"DELETE", 405, true}, {"BREW", 404, true},
+		{"GET", 200, false},
+		{"GET", 404, false},
+		{"GET", 502, false},
+		{"HEAD", 200, false},
+		{"OPTIONS", 200, false},
+		{"OPTIONS", 405, true},
+		{"GET", 401, true},
+		{"HEAD", 403, true},
+		{"GET", 429, true},
+		{"POST", 200, true},
+		{"POST", 400, true},
+		{"POST", 413, true},
+		{"POST", 500, true},
+		{"DELETE", 405, true},
+		{"BREW", 404, true},
 	} {
 		var r fasthttp.RequestCtx
 		r.Request.Header.SetMethod(test.method)

@@ -20,8 +20,11 @@ func TestSecretsAreNotFormatted(t *testing.T) {
 	ignition := Ignition{Config: secret}
 	template := Template{CloudInit: cloudInit, Ignition: ignition, ExtraConfig: map[string]string{"guestinfo.a": secret}}
 	for _, value := range []any{
-		connection, &connection, template, &template, cloudInit, ignition, connection.password(), []any{connection}, map[string]any{"a": template},
-		struct{ Connection Connection }{connection}, struct{ Template *Template }{&template},
+		connection, &connection, template, &template, cloudInit, ignition, connection.password(),
+		[]any{connection},
+		map[string]any{"a": template},
+		struct{ Connection Connection }{connection},
+		struct{ Template *Template }{&template},
 	} {
 		var log bytes.Buffer
 		slog.New(slog.NewTextHandler(&log, nil)).Info("text", "value", value)

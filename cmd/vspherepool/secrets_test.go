@@ -44,7 +44,8 @@ func forms(secret string) [][]byte {
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(secret)
 	all := []string{
-		secret, strings.Trim(string(quoted), `"`), strings.Trim(string(twice), `"`), strings.Trim(strings.TrimSpace(plain.String()), `"`), url.QueryEscape(secret),
+		secret, strings.Trim(string(quoted), `"`), strings.Trim(string(twice), `"`), strings.Trim(strings.TrimSpace(plain.String()), `"`),
+		url.QueryEscape(secret),
 		url.PathEscape(secret), url.UserPassword("", secret).String()[1:], fmt.Sprintf("%x", secret),
 		strings.Trim(fmt.Sprint([]byte(secret)), "[]"), strings.Trim(fmt.Sprintf("%q", fmt.Sprintf("%q", secret)), `\"`),
 	}
@@ -131,7 +132,8 @@ func newEavesdropper(t *testing.T) *eavesdropper {
 	for name, secret := range planted {
 		e.secrets[name] = secret
 	}
-	e.victim = newVictim(t, os.Args[0], asServer+"=1", "VSPHEREPOOL_LOG_LEVEL=debug", "GOTRACEBACK=all", "PLANTED="+planted["vCenter password"])
+	e.victim = newVictim(t, os.Args[0], asServer+"=1", "VSPHEREPOOL_LOG_LEVEL=debug", "GOTRACEBACK=all",
+		"PLANTED="+planted["vCenter password"])
 	hash, err := api.HashPassword(planted["user's password"])
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +225,8 @@ func (e *eavesdropper) everyRoute() {
 	requests := map[string][]string{
 		"GET": {"/pool", "/pool/size", "/config", "/status", "/metrics", "/pool/freeze", "/pool/orphans", "/nowhere", "/start"},
 		"POST": {
-			"/pool/size", "/pool/x/terminate", "/pool/x/detach", "/pool/vm-0/attach", "/pool/x/serviceState", "/pool/x/membershipStatus", "/pool/terminate",
+			"/pool/size", "/pool/x/terminate", "/pool/x/detach", "/pool/vm-0/attach", "/pool/x/serviceState", "/pool/x/membershipStatus",
+			"/pool/terminate",
 			"/pool/attach", "/pool/freeze", "/stop", "/start", "/config", "/nowhere",
 		},
 		"DELETE": {"/pool"},
@@ -253,14 +256,21 @@ func (e *eavesdropper) everyRoute() {
 
 // misplacements are what people and programs do to a document, around the text MISPLACED.
 var misplacements = []string{
-	"password: \"MISPLACED", "password: *MISPLACED", "password: MISPLACED: x", "\tpassword: MISPLACED", "{[MISPLACED]: 1}", "? {a: MISPLACED}\n: 1",
-	"MISPLACED", "- MISPLACED", "a: 1\na: MISPLACED\n", "password: !MISPLACED x", "%MISPLACED\n---\na: 1", "password: @MISPLACED", "p: |MISPLACED\n x",
+	"password: \"MISPLACED", "password: *MISPLACED", "password: MISPLACED: x", "\tpassword: MISPLACED", "{[MISPLACED]: 1}",
+	"? {a: MISPLACED}\n: 1",
+	"MISPLACED", "- MISPLACED", "a: 1\na: MISPLACED\n", "password: !MISPLACED x", "%MISPLACED\n---\na: 1", "password: @MISPLACED",
+	"p: |MISPLACED\n x",
 	"cloudApiSettings: MISPLACED", "cloudApiSettings: {password: {a: MISPLACED}}", "cloudApiSettings: {password: [MISPLACED]}",
-	"cloudApiSettings: {url: MISPLACED}", "cloudApiSettings: {url: 'https://u:MISPLACED@vc/sdk'}", "cloudApiSettings: {url: 'https://u:MISPLACED@v c/%zz'}",
-	"cloudApiSettings: {url: 'ftp://MISPLACED@vc'}", "cloudApiSettings: {passwordFile: MISPLACED}", "cloudApiSettings: {passwordEnv: MISPLACED}",
-	"cloudApiSettings: {caFile: MISPLACED}", "cloudApiSettings: {insecureSkipVerify: MISPLACED}", "desiredSize: MISPLACED", "name: [MISPLACED]", "name: 'x MISPLACED'",
-	"retention: MISPLACED", "retention: {time: 3, unit: MISPLACED}", "retention: {time: MISPLACED}", "limits: {creates: MISPLACED}", "limits: [MISPLACED]",
-	"bounds: {onViolation: MISPLACED}", "provisioningTemplate: {cloneMode: MISPLACED}", "provisioningTemplate: {addresses: {allow: [MISPLACED]}}",
+	"cloudApiSettings: {url: MISPLACED}", "cloudApiSettings: {url: 'https://u:MISPLACED@vc/sdk'}",
+	"cloudApiSettings: {url: 'https://u:MISPLACED@v c/%zz'}",
+	"cloudApiSettings: {url: 'ftp://MISPLACED@vc'}", "cloudApiSettings: {passwordFile: MISPLACED}",
+	"cloudApiSettings: {passwordEnv: MISPLACED}",
+	"cloudApiSettings: {caFile: MISPLACED}", "cloudApiSettings: {insecureSkipVerify: MISPLACED}", "desiredSize: MISPLACED",
+	"name: [MISPLACED]", "name: 'x MISPLACED'",
+	"retention: MISPLACED", "retention: {time: 3, unit: MISPLACED}", "retention: {time: MISPLACED}", "limits: {creates: MISPLACED}",
+	"limits: [MISPLACED]",
+	"bounds: {onViolation: MISPLACED}", "provisioningTemplate: {cloneMode: MISPLACED}",
+	"provisioningTemplate: {addresses: {allow: [MISPLACED]}}",
 	"provisioningTemplate: {ignition: {config: MISPLACED}}", "provisioningTemplate: {ignition: {configFile: MISPLACED}}",
 	"provisioningTemplate: {cloudInit: {userDataFile: MISPLACED}}", "provisioningTemplate: {cloudInit: {metaData: {a: '{{MISPLACED}}'}}}",
 	"provisioningTemplate: {cloudInit: {metaData: MISPLACED}}", "provisioningTemplate: {extraConfig: {a: [MISPLACED]}}",
@@ -296,8 +306,11 @@ func (e *eavesdropper) badDocuments() {
 func (e *eavesdropper) rotations() {
 	e.t.Helper()
 	for i, settings := range []map[string]any{
-		{"passwordFile": e.path("password")}, {"passwordEnv": "PLANTED"}, {"password": planted["vCenter password"]},
-		{"password": planted["refused password"]}, {"passwordFile": e.path("wrong")},
+		{"passwordFile": e.path("password")},
+		{"passwordEnv": "PLANTED"},
+		{"password": planted["vCenter password"]},
+		{"password": planted["refused password"]},
+		{"passwordFile": e.path("wrong")},
 	} {
 		status := e.ask(http.MethodPost, "/config", "application/json", e.document(settings), e.asAdmin)
 		if right := i < 3; right != (status == http.StatusOK) {
@@ -319,7 +332,8 @@ func (e *eavesdropper) command(stdin string, args ...string) {
 func (e *eavesdropper) commands() {
 	server := []string{"--server=" + e.url, "--ca-file=" + e.path("state/tls-cert.pem"), "--user=root"}
 	for _, command := range []string{
-		"config show", "config show -o json", "status", "status -o json", "machines -o wide", "size", "rails", "orphans", "terminate x --yes", "attach x",
+		"config show", "config show -o json", "status", "status -o json", "machines -o wide", "size", "rails", "orphans", "terminate x --yes",
+		"attach x",
 	} {
 		e.command("", append(strings.Fields(command), server...)...)
 	}
