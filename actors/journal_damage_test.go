@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -70,8 +71,8 @@ func (h history) holds(t *testing.T, raw []byte) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	for n := len(h.states) - 1; n >= 0; n-- {
-		if reflect.DeepEqual(s, h.states[n]) {
+	for n, state := range slices.Backward(h.states) {
+		if reflect.DeepEqual(s, state) {
 			return n, nil
 		}
 	}

@@ -204,9 +204,9 @@ func (t *boltTree) content() (image, error) {
 
 func (t *boltTree) version() (int, error) {
 	raw := t.buckets[metaBucket][versionKey]
-	version, err := strconv.Atoi(string(raw))
+	version, _ := strconv.Atoi(string(raw)) // 0 is none
 	switch {
-	case err != nil || version < 1:
+	case version < 1:
 		t.flaw("the layout's version is missing")
 		return 0, nil
 	case version > layoutVersion && len(t.flaws) == 0:

@@ -105,7 +105,7 @@ func TestARepairedPoolHasItsMembers(t *testing.T) {
 				if n := r.world.count(); n != desired {
 					t.Errorf("%d VMs for %d machines", n, desired)
 				}
-				for _, member := range strings.Fields(strings.Trim(before, "[]")) {
+				for member := range strings.FieldsSeq(strings.Trim(before, "[]")) {
 					if !strings.Contains(ids(r.in(Running)), member) {
 						t.Errorf("%s is a member no more", member)
 					}
@@ -199,7 +199,8 @@ func TestADamagedJournalIsInspectedAndRebuilt(t *testing.T) {
 	j.Close()
 	sound := read(t, path)
 	i, err := InspectJournal(path)
-	if err != nil || !i.Sound() || len(i.Findings) != 0 || len(i.Machines) != 40 || *i.Desired != 4 || i.Pool != "web" || !i.Complete || i.Layout != 2 {
+	if err != nil || !i.Sound() || len(i.Findings) != 0 || len(i.Machines) != 40 || *i.Desired != 4 || i.Pool != "web" || !i.Complete ||
+		i.Layout != 2 {
 		t.Fatalf("%+v %v", i, err)
 	}
 	if done, err := RebuildJournal(path, nil, noon); err != nil || done.Kept != "" || !bytes.Equal(read(t, path), sound) {

@@ -91,7 +91,8 @@ func TestADamagedStateIsRepaired(t *testing.T) {
 			if code := v.cmd.ProcessState.ExitCode(); code != exitError {
 				t.Errorf("exit code %d", code)
 			}
-			if text := v.log(); !strings.Contains(text, "state check") || !strings.Contains(text, "state rebuild") || strings.Contains(text, "goroutine ") {
+			text := v.log()
+			if !strings.Contains(text, "state check") || !strings.Contains(text, "state rebuild") || strings.Contains(text, "goroutine ") {
 				t.Errorf("%s", text)
 			}
 			if code, stdout, _ := v.state("check", "-o", "json"); code != exitError || !strings.Contains(stdout, `"sound": false`) {
