@@ -188,7 +188,8 @@ var cidrs = rule{check: func(value any) string {
 
 var thumbprints = rule{check: func(value any) string {
 	i := slices.IndexFunc(value.([]string), func(text string) bool { return !vsphere.ValidThumbprint(text) })
-	return unless(i < 0, fmt.Sprintf("must be SHA-1 or SHA-256 fingerprints of 20 or 32 bytes in hexadecimal, colons optional; number %d is none", i+1))
+	return unless(i < 0,
+		fmt.Sprintf("must be SHA-1 or SHA-256 fingerprints of 20 or 32 bytes in hexadecimal, colons optional; number %d is none", i+1))
 }}
 
 func atLeast(low int) rule {

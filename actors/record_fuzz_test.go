@@ -16,8 +16,8 @@ import (
 
 // FuzzRecords decodes records as a journal holds them: what is accepted is written and read again as the same.
 func FuzzRecords(f *testing.F) {
-	pool, _ := json.Marshal(PoolRecord{Desired: new(3), Document: []byte(minimalConfig), Started: true, Writer: vsphere.Writer{ID: "w", Epoch: 2}})
-	machine, _ := json.Marshal(record{ID: "m", Name: "web-1", Phase: running, Status: vsphere.DefaultStatus(), Requested: time.Unix(1, 0).UTC()})
+	pool, _ := json.Marshal(PoolRecord{Desired: new(3), Document: []byte(minimalConfig), Writer: vsphere.Writer{ID: "w", Epoch: 2}})
+	machine, _ := json.Marshal(record{ID: "m", Name: "w", Phase: running, Status: vsphere.DefaultStatus(), Requested: time.Unix(1, 0)})
 	f.Add(pool, "m", machine)
 	f.Add([]byte(`{"desired":-1,"document":"!","still":{"since":"0000-01-01T00:00:00Z"}}`), "m", []byte(`{"id":"m","phase":"quantum"}`))
 	f.Add([]byte(`null`), "", []byte(`{"id":"","phase":"running","ips":["x",null],"requested":"9999-12-31T23:59:59.999999999+23:59"}`))

@@ -22,7 +22,8 @@ func decodeAnswer(text []byte, body any) error {
 	return decoder.Decode(&soap.Envelope{Body: body})
 }
 
-const eventAnswer = `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
+const eventAnswer = `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" ` +
+	`xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">` +
 	`<soapenv:Body><ReadNextEventsResponse xmlns="urn:vim25">%s</ReadNextEventsResponse></soapenv:Body></soapenv:Envelope>`
 
 // FuzzEvents has vCenter tell of anything.
@@ -111,7 +112,9 @@ func FuzzEndpoint(f *testing.F) {
 
 // FuzzReference keeps names from being taken for patterns or for types that were not asked for, and cuts datastore paths anywhere.
 func FuzzReference(f *testing.F) {
-	for _, text := range []string{"/DC0/vm/a*[b]?\\", "VirtualMachine:vm-7", "dvportgroup-1", "[ds] a/b.vmx", "][", "8.0.3.0", "99999999999999999999.1"} {
+	for _, text := range []string{
+		"/DC0/vm/a*[b]?\\", "VirtualMachine:vm-7", "dvportgroup-1", "[ds] a/b.vmx", "][", "8.0.3.0", "99999999999999999999.1",
+	} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

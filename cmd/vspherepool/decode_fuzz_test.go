@@ -11,7 +11,9 @@ import (
 
 // FuzzAddress takes anything for an address to listen on: what counts as loopback is not reachable from elsewhere.
 func FuzzAddress(f *testing.F) {
-	for _, text := range []string{"127.0.0.1:8443", ":0", "localhost:1", "[::1]:1", "[::]:1", "0.0.0.0:1", "[::ffff:127.0.0.1]:1", "127.1:1", "LOCALHOST:1"} {
+	for _, text := range []string{
+		"127.0.0.1:8443", ":0", "localhost:1", "[::1]:1", "[::]:1", "0.0.0.0:1", "[::ffff:127.0.0.1]:1", "127.1:1", "LOCALHOST:1",
+	} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

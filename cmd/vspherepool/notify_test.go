@@ -24,14 +24,15 @@ func TestNotify(t *testing.T) {
 	stopped := make(chan int, 1)
 	go func() { stopped <- run(ctx, p, "serve", "--simulator", "--listen=127.0.0.1:0") }()
 
-	if got := told(t, socket); !strings.HasPrefix(got, "READY=1\nSTATUS=ready url=https://127.0.0.1:") || !strings.HasSuffix(got, " pool=web") {
+	got := told(t, socket)
+	if !strings.HasPrefix(got, "READY=1\nSTATUS=ready url=https://127.0.0.1:") || !strings.HasSuffix(got, " pool=web") {
 		t.Errorf("first told %q", got)
 	}
 	if got := told(t, socket); got != "WATCHDOG=1" {
 		t.Errorf("then told %q", got)
 	}
 	cancel()
-	got := told(t, socket)
+	got = told(t, socket)
 	for got == "WATCHDOG=1" {
 		got = told(t, socket)
 	}
