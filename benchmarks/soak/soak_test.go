@@ -27,7 +27,7 @@ const (
 	// atRest is the size in every calm.
 	atRest = 5
 	// convergence is how long the pool may take for it, after trouble that it may have backed off from.
-	convergence = 2 * time.Minute
+	convergence = 4 * time.Minute
 	// overtime is for a last calm that takes as long as it may; every wait has its own limit, so that this one is for defects.
 	overtime = 10 * time.Minute
 	// enough violations end the soak early.
@@ -50,6 +50,8 @@ type soak struct {
 	sizes []int
 	// troubled counts what may have cost a login, logins those there were.
 	troubled, logins int
+	// dropped is when vCenter last forgot its sessions.
+	dropped time.Time
 
 	mu sync.Mutex
 	// terminated is when that was acknowledged.
@@ -221,8 +223,7 @@ func (s *soak) calm(ctx context.Context) measures {
 	if !s.resize(ctx, c, atRest) {
 		s.violation("the size cannot be set in a calm")
 	}
-	members := s.converge(ctx, c)
-	s.inventory(ctx, members)
+	s.converge(ctx, c)
 	s.countLogins()
 	m := measures{}
 	for range 4 {
@@ -237,30 +238,39 @@ func (s *soak) calm(ctx context.Context) measures {
 	return m
 }
 
-// converge waits until exactly the members at rest are listed, and names them. What holds the pool back after so much trouble is lifted, as
-// an operator would.
-func (s *soak) converge(ctx context.Context, c *client) map[string]bool {
+// converge waits until exactly the members at rest are listed, and vCenter has them: it may take the pool a moment to see what was done to
+// them last. What holds the pool back after so much trouble is lifted, as an operator would.
+func (s *soak) converge(ctx context.Context, c *client) {
 	s.t.Helper()
 	deadline := time.Now().Add(convergence)
 	for tries := 1; ; tries++ {
 		pool, _ := s.pool(ctx, c)
-		members := map[string]bool{}
-		for _, m := range pool.Machines {
-			if m.MachineState == "RUNNING" {
-				members[m.Metadata.Name] = true
-			}
-		}
+		wrong := s.unrest(ctx, pool)
 		switch {
-		case len(members) == atRest && len(pool.Machines) == atRest:
-			return members
+		case len(wrong) == 0:
+			return
 		case time.Now().After(deadline):
 			status, _ := s.ask(ctx, c, http.MethodGet, "/status", nil, 200)
-			s.t.Fatalf("the pool does not come to rest: %+v\n%s\n%s", pool, status.body, s.server.lastOfLog())
+			s.t.Fatalf("the pool does not come to rest: %q\n%+v\n%s\n%s", wrong, pool, status.body, s.server.lastOfLog())
 		case tries%10 == 0:
 			s.ask(ctx, c, http.MethodPost, "/pool/freeze", map[string]any{"frozen": false}, 200)
 		}
 		s.rest(ctx, 200*time.Millisecond)
 	}
+}
+
+// unrest is what keeps the pool from being at rest.
+func (s *soak) unrest(ctx context.Context, pool poolDocument) []string {
+	members := map[string]bool{}
+	for _, m := range pool.Machines {
+		if m.MachineState == "RUNNING" {
+			members[m.Metadata.Name] = true
+		}
+	}
+	if len(members) != atRest || len(pool.Machines) != atRest {
+		return []string{"not all of its machines are running, or there are others"}
+	}
+	return s.discrepancies(ctx, members)
 }
 
 // countLogins allows few for each trouble: one whose answer was cut off has to be repeated.

@@ -24,7 +24,6 @@ var troubles = []simulator.Trouble{
 	{Status: http.StatusBadGateway, Share: 0.3},
 	{Cut: 0.2},
 	{Delay: 500 * time.Millisecond},
-	{Inject: []simulator.Injection{{Fault: &types.NotAuthenticated{}, Probability: 0.2}}},
 	{Inject: []simulator.Injection{{Method: "CloneVM_Task", Fault: &types.TaskInProgress{}, Probability: 0.5}}},
 }
 
@@ -35,8 +34,7 @@ func (s *soak) disturb(ctx context.Context, rnd *rand.Rand) {
 	for ctx.Err() == nil {
 		switch rnd.IntN(4) {
 		case 0:
-			s.proxy.DropSessions()
-			s.troubled++
+			s.dropSessions()
 		case 1:
 			s.meddle(ctx, c, rnd)
 		default:
@@ -46,6 +44,16 @@ func (s *soak) disturb(ctx context.Context, rnd *rand.Rand) {
 			s.make(simulator.Trouble{})
 		}
 		s.rest(ctx, time.Duration(500+rnd.IntN(3000))*time.Millisecond)
+	}
+}
+
+// dropSessions is rare: a program whose sessions end within half a minute takes its time before it logs in again, minutes in the end, so as
+// not to lock an account.
+func (s *soak) dropSessions() {
+	if time.Since(s.dropped) > 45*time.Second {
+		s.dropped = time.Now()
+		s.troubled++
+		s.proxy.DropSessions()
 	}
 }
 
@@ -82,18 +90,16 @@ func (s *soak) await(task *object.Task, err error) {
 	}
 }
 
-// inventory compares vCenter with the members, by their names: one VM for each, and no other, but for the stranger.
-func (s *soak) inventory(ctx context.Context, members map[string]bool) {
+// discrepancies compare vCenter with the members, by their names: one VM for each, and no other, but for the stranger.
+func (s *soak) discrepancies(ctx context.Context, members map[string]bool) (wrong []string) {
 	all, err := view.NewManager(s.vc).CreateContainerView(ctx, s.vc.ServiceContent.RootFolder, []string{"VirtualMachine"}, true)
 	if err != nil {
-		s.violation("the simulator: %v", err)
-		return
+		return []string{err.Error()}
 	}
 	defer all.Destroy(ctx)
 	var vms []mo.VirtualMachine
 	if err := all.Retrieve(ctx, []string{"VirtualMachine"}, []string{"name", "runtime.powerState", "config.extraConfig"}, &vms); err != nil {
-		s.violation("the simulator: %v", err)
-		return
+		return []string{err.Error()}
 	}
 	stranger := false
 	for _, vm := range vms {
@@ -101,18 +107,19 @@ func (s *soak) inventory(ctx context.Context, members map[string]bool) {
 		case vm.Name == strangerName:
 			stranger = vm.Runtime.PowerState == types.VirtualMachinePowerStatePoweredOn
 		case marked(vm) && !members[vm.Name]:
-			s.violation("VM %s is no member's, or a member's second one", vm.Name)
+			wrong = append(wrong, "VM "+vm.Name+" is no member's, or a member's second one")
 		}
 		if marked(vm) {
 			delete(members, vm.Name)
 		}
 	}
 	for name := range members {
-		s.violation("member %s has no VM", name)
+		wrong = append(wrong, "member "+name+" has no VM")
 	}
 	if !stranger {
 		s.violation("the VM of somebody else was touched")
 	}
+	return wrong
 }
 
 func marked(vm mo.VirtualMachine) bool {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vmware/govmomi/vim25/types"
@@ -26,16 +27,17 @@ var scenes = map[string]scene{
 		id := s.any()
 		s.setServiceState("/pool/"+id+"/serviceState", id, "OUT_OF_SERVICE")
 	}},
-	"membership":       {grown(1), func(s *stage) { s.setMembership(s.any(), membershipStatus{Evictable: false}) }},
-	"freeze and thaw":  {nil, freezeAndThaw},
-	"stop and start":   {grown(1), stopAndStart},
-	"reconfigure":      {grown(1), reconfigure},
-	"lose":             {grown(2), lose},
-	"power off":        {grown(2), func(s *stage) { s.powerOff(s.any()) }},
-	"unmark":           {grown(2), func(s *stage) { s.unmark(s.any()) }},
-	"name taken":       {nil, func(s *stage) { s.refuseOnce("CloneVM_Task", &types.DuplicateName{Name: "web-0"}); s.resize(1) }},
-	"refuse":           {nil, func(s *stage) { s.refuseOnce("CloneVM_Task", &types.NoPermission{}); s.resize(1) }},
-	"lose the journal": {offAndForgotten, func(*stage) {}},
+	"membership":        {grown(1), func(s *stage) { s.setMembership(s.any(), membershipStatus{Evictable: false}) }},
+	"freeze and thaw":   {nil, freezeAndThaw},
+	"stop and start":    {grown(1), stopAndStart},
+	"reconfigure":       {grown(1), reconfigure},
+	"lose":              {grown(2), lose},
+	"lose while frozen": {grown(2), loseWhileFrozen},
+	"power off":         {grown(2), func(s *stage) { s.powerOff(s.any()) }},
+	"unmark":            {grown(2), func(s *stage) { s.unmark(s.any()) }},
+	"name taken":        {nil, func(s *stage) { s.refuseOnce("CloneVM_Task", &types.DuplicateName{Name: "web-0"}); s.resize(1) }},
+	"refuse":            {nil, func(s *stage) { s.refuseOnce("CloneVM_Task", &types.NoPermission{}); s.resize(1) }},
+	"lose the journal":  {offAndForgotten, func(*stage) {}},
 	"unread": {unreadAndForgotten, func(s *stage) {
 		s.within(5*time.Second, s.atRest)
 		s.connect(types.VirtualMachineConnectionStateConnected)
@@ -86,6 +88,16 @@ func lose(s *stage) {
 	id := s.any()
 	s.powerOff(id)
 	s.destroy(id)
+}
+
+// loseWhileFrozen leaves a debt on record: one that is paid at once may never be.
+func loseWhileFrozen(s *stage) {
+	s.frozen.is(s.post("/pool/freeze", map[string]any{"frozen": true, "reason": "test"}), true)
+	lose(s)
+	s.within(10*time.Second, func() bool {
+		return slices.ContainsFunc(s.machines(), func(m machineDocument) bool { return m.MachineState == "TERMINATED" })
+	})
+	s.frozen.is(s.post("/pool/freeze", map[string]any{"frozen": false}), false)
 }
 
 // offAndForgotten leaves a powered-off clone behind, and no journal.

@@ -39,7 +39,7 @@ var passages = map[string][]passage{
 	"pool:desired":  {{"start", 1}, {"grow", 2}, {"shrink", 1}, {"terminate and decrement", 1}, {"detach", 1}, {"attach", 1}},
 	"pool:still":    {{"freeze and thaw", 1}, {"freeze and thaw", 2}},
 	"pool:unread":   {{"unread", 1}, {"unread", 2}},
-	"pool:owed":     {{"lose", 1}, {"lose", 2}},
+	"pool:owed":     {{"lose while frozen", 1}, {"lose while frozen", 2}},
 	"pool:churn":    {{"lose", 1}},
 
 	"machine:requested":  {{"grow", 1}, {"lose", 1}},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"vspherepool/actors"
 	"vspherepool/vsphere"
@@ -54,6 +55,9 @@ type failPoint struct {
 	left int
 }
 
+// dwell is how long the program stands before a write before it dies there: what must wait for the write, and does not, happens meanwhile.
+const dwell = 150 * time.Millisecond
+
 // pass dies at the chosen passage, like by kill -9: nothing is flushed, closed or answered. Whoever passes after it is dead too.
 func (p *failPoint) pass(point string) {
 	if point != p.name {
@@ -62,6 +66,9 @@ func (p *failPoint) pass(point string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.left--; p.left == 0 {
+		if strings.HasSuffix(point, "/before") {
+			<-time.After(dwell)
+		}
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
