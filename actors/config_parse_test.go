@@ -178,7 +178,8 @@ func TestParseConfigProblems(t *testing.T) {
 		},
 		"thumbprint": {vcenter("url: https://h/sdk, password: p, thumbprints: [a, 1]"), "cloudApiSettings.thumbprints[1]"},
 		"no thumbprint": {
-			vcenter("url: https://h/sdk, password: p, thumbprints: ['" + strings.Repeat("ab:", 19) + "cd', hunter2]"), "cloudApiSettings.thumbprints",
+			vcenter("url: https://h/sdk, password: p, thumbprints: ['" + strings.Repeat("ab:", 19) + "cd', hunter2]"),
+			"cloudApiSettings.thumbprints",
 		},
 		"lab":           {vcenter("url: https://h/sdk, password: p, insecureSkipVerify: 1"), "cloudApiSettings.insecureSkipVerify"},
 		"settings text": {"name: web\ncloudApiSettings: https://h/sdk\nprovisioningTemplate: {template: t, folder: f}", "cloudApiSettings"},

@@ -22,8 +22,8 @@ type memory struct {
 	machines map[vsphere.MachineID][]byte
 	broken   error
 	// hang, if set, holds writes up until it is closed.
-	hang chan struct{}
-	writes   int
+	hang   chan struct{}
+	writes int
 }
 
 func newMemory() *memory { return &memory{machines: map[vsphere.MachineID][]byte{}} }

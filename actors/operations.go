@@ -158,17 +158,18 @@ func (j job) verify(ctx context.Context) outcome {
 	if vm == nil {
 		return j.halfMade(trouble)
 	}
-	if !j.rec.owns(*vm, j.settings.Pool) {
-		if !j.rec.ordered(*vm, j.settings.Pool) {
-			return outcome{on: markLost, reason: markLostReason}
-		}
-		if err := j.claim(ctx, *vm); err != nil {
-			return j.unlessOurs(err)
-		}
-	} else if vm.Status == nil || *vm.Status != j.rec.Status {
-		if err := j.provider.Write(ctx, j.own(), vsphere.Change{Status: &j.rec.Status}); err != nil {
-			return j.unlessOurs(err)
-		}
+	owned := j.rec.owns(*vm, j.settings.Pool)
+	var err error
+	switch {
+	case !owned && !j.rec.ordered(*vm, j.settings.Pool):
+		return outcome{on: markLost, reason: markLostReason}
+	case !owned:
+		err = j.claim(ctx, *vm)
+	case vm.Status == nil || *vm.Status != j.rec.Status:
+		err = j.provider.Write(ctx, j.own(), vsphere.Change{Status: &j.rec.Status})
+	}
+	if err != nil {
+		return j.unlessOurs(err)
 	}
 	return outcome{on: vmVerified, vm: vm}
 }

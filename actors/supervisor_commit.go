@@ -165,15 +165,22 @@ func (s *supervisor) admit(c callMachine) error {
 		return c.call.admit(seat.rec)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
+	case c.call.decrement && !s.mayLower(s.decrementing()+1):
+		return refuse(Invalid, "one machine less would be below bounds.min (%d): terminate without decrementDesiredSize, or lower the bound",
+			s.config.Bounds.Min)
+	}
+	return s.reachable(seat.rec)
+}
+
+// reachable says what keeps the pool from changing a member now.
+func (s *supervisor) reachable(rec record) error {
+	switch {
 	case s.unwritable != nil:
 		return s.recordable()
 	case s.outranked():
 		return refuse(Unavailable, "nothing was changed: %s", s.rivalry())
-	case s.sight.outage != "" && seat.rec.Ref != "":
+	case s.sight.outage != "" && rec.Ref != "":
 		return refuse(Unavailable, "vSphere cannot be reached, nothing was changed: %s", s.sight.outage)
-	case c.call.decrement && !s.mayLower(s.decrementing()+1):
-		return refuse(Invalid, "one machine less would be below bounds.min (%d): terminate without decrementDesiredSize, or lower the bound",
-			s.config.Bounds.Min)
 	}
 	return nil
 }

@@ -30,7 +30,8 @@ func (ci CloudInit) metaData(seen naming) (string, error) {
 	all := map[string]any{"local-hostname": hostname}
 	own, where, err := seen.fill(ci.MetaData)
 	if err != nil {
-		return "", misconfigured("cloudInit.metaData"+where, "it is no text that can be filled in", "use {{.Name}}, {{.Pool}}, {{.Short}} and {{.ID}}")
+		return "", misconfigured("cloudInit.metaData"+where, "it is no text that can be filled in",
+			"use {{.Name}}, {{.Pool}}, {{.Short}} and {{.ID}}")
 	}
 	maps.Copy(all, own.(map[string]any))
 	all["instance-id"] = seen.ID

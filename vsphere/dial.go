@@ -96,7 +96,8 @@ func newTrust(c Connection, u *url.URL) (trust, error) {
 	for i, text := range c.Thumbprints {
 		plain := plainPrint(text)
 		if b, err := hex.DecodeString(plain); err != nil || len(b) != 20 && len(b) != 32 {
-			return t, misconfigured("", fmt.Sprintf("thumbprint %d is neither SHA-1 nor SHA-256", i+1), "write 20 or 32 bytes in hexadecimal, colons optional")
+			return t, misconfigured("", fmt.Sprintf("thumbprint %d is neither SHA-1 nor SHA-256", i+1),
+				"write 20 or 32 bytes in hexadecimal, colons optional")
 		}
 		t.prints[plain] = true
 	}

@@ -49,10 +49,10 @@ func TestSecretsAreNotFormatted(t *testing.T) {
 
 func TestErrorsShowNoPasswordOfAURL(t *testing.T) {
 	for text, want := range map[string]string{
-		`Post "https://vc/sdk": invalid proxy address "http://u:pl&nted@pr[oxy"`: `Post "https://vc/sdk": invalid proxy address "http://u:********@pr[oxy"`,
-		"dial tcp 10.0.0.1:443: refused":                                         "dial tcp 10.0.0.1:443: refused",
-		"see https://vc:443/sdk and mail a@b":                                    "see https://vc:443/sdk and mail a@b",
-		"a://u:planted@h b://:planted@h":                                         "a://u:********@h b://:********@h",
+		`invalid proxy address "http://u:pl&nted@pr[oxy"`: `invalid proxy address "http://u:********@pr[oxy"`,
+		"dial tcp 10.0.0.1:443: refused":                  "dial tcp 10.0.0.1:443: refused",
+		"see https://vc:443/sdk and mail a@b":             "see https://vc:443/sdk and mail a@b",
+		"a://u:planted@h b://:planted@h":                  "a://u:********@h b://:********@h",
 	} {
 		if got := (&Error{Op: "", Err: errors.New(text)}).Error(); !strings.HasSuffix(got, want) || strings.Contains(got, "nted") {
 			t.Errorf("got %s, want %s", got, want)

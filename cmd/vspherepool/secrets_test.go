@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,7 +49,7 @@ func forms(secret string) [][]byte {
 		secret, strings.Trim(string(quoted), `"`), strings.Trim(string(twice), `"`), strings.Trim(strings.TrimSpace(plain.String()), `"`),
 		url.QueryEscape(secret),
 		url.PathEscape(secret), url.UserPassword("", secret).String()[1:], fmt.Sprintf("%x", secret),
-		strings.Trim(fmt.Sprint([]byte(secret)), "[]"), strings.Trim(fmt.Sprintf("%q", fmt.Sprintf("%q", secret)), `\"`),
+		strings.Trim(fmt.Sprintf("%d", []byte(secret)), "[]"), strings.Trim(strconv.Quote(strconv.Quote(secret)), `\"`),
 	}
 	for offset := range 3 {
 		whole := base64.StdEncoding.EncodeToString(append(make([]byte, offset), secret...))
@@ -79,7 +81,7 @@ func TestLeaksAreSeen(t *testing.T) {
 	for name, secret := range planted {
 		quoted, _ := json.Marshal(map[string]string{"err": secret})
 		for _, text := range []string{
-			"x" + secret, string(quoted), "https://u:" + url.QueryEscape(secret) + "@h", fmt.Sprintf("%q", secret), fmt.Sprint([]byte("a" + secret)),
+			"x" + secret, string(quoted), "https://u:" + url.QueryEscape(secret) + "@h", fmt.Sprintf("%q", secret), fmt.Sprintf("%d", []byte("a"+secret)),
 			"Basic " + base64.StdEncoding.EncodeToString([]byte("u:"+secret)), base64.URLEncoding.EncodeToString([]byte("us:" + secret)),
 			base64.RawStdEncoding.EncodeToString([]byte("use:" + secret + "\n")), fmt.Sprintf("%x", secret+"."),
 		} {
@@ -129,9 +131,7 @@ func newEavesdropper(t *testing.T) *eavesdropper {
 		t.Fatal(err)
 	}
 	e := &eavesdropper{sim: sim, secrets: map[string]string{}}
-	for name, secret := range planted {
-		e.secrets[name] = secret
-	}
+	maps.Copy(e.secrets, planted)
 	e.victim = newVictim(t, os.Args[0], asServer+"=1", "VSPHEREPOOL_LOG_LEVEL=debug", "GOTRACEBACK=all",
 		"PLANTED="+planted["vCenter password"])
 	hash, err := api.HashPassword(planted["user's password"])
@@ -165,9 +165,7 @@ func (e *eavesdropper) document(settings map[string]any) []byte {
 	if settings != nil {
 		delete(reach, "password")
 	}
-	for key, value := range settings {
-		reach[key] = value
-	}
+	maps.Copy(reach, settings)
 	template, _ := json.Marshal(e.sim.Template())
 	var machines map[string]any
 	_ = json.Unmarshal(template, &machines)

@@ -26,8 +26,8 @@ func keepPrivate(dir string) error {
 		return keepFilesPrivate(dir)
 	}
 	if !ownState(dir) || info.Mode()&os.ModeSticky != 0 {
-		return fmt.Errorf("state directory %s is open to others (%s) and holds other things than state: name a directory of its own, or chmod 700 it",
-			dir, info.Mode())
+		return fmt.Errorf("state directory %s is open to others (%s) and holds other things than state: "+
+			"name a directory of its own, or chmod 700 it", dir, info.Mode())
 	}
 	if err := os.Chmod(dir, privateDir); err != nil {
 		return fmt.Errorf("state directory is open to others (%s); chmod 700 it: %w", info.Mode(), err)
