@@ -116,7 +116,7 @@ type result struct {
 func run(t *testing.T, h history) (r result) {
 	t.Helper()
 	r.history = h
-	dir, err := os.MkdirTemp(home, "state-")
+	dir, err := os.MkdirTemp(home, "state-") //nolint:usetesting // in memory, unlike the test's own
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,8 +195,12 @@ func report(t *testing.T, r result) {
 		small = again
 		return true
 	})
-	t.Errorf("%v\nreproduce: make chaos RUNS=1 SEED=%d\nshrunk to (kept in %s): %s\ntranscript:\n%s\nviolations then: %v",
-		r.violations, r.history.Seed, keep(t, small.history), small.history, strings.Join(last(small.transcript, 120), "\n"), small.violations)
+	kept := "not kept"
+	if *shrinks > 0 {
+		kept = "kept in " + keep(t, small.history)
+	}
+	t.Errorf("%v\nreproduce: make chaos RUNS=1 SEED=%d\nshrunk to (%s): %s\ntranscript:\n%s\nviolations then: %v",
+		r.violations, r.history.Seed, kept, small.history, strings.Join(last(small.transcript, 120), "\n"), small.violations)
 }
 
 func last(lines []string, n int) []string { return lines[max(0, len(lines)-n):] }

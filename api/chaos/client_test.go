@@ -21,7 +21,9 @@ type answer struct {
 func (a answer) ok() bool { return a.Status == http.StatusOK }
 
 // unknown says that the call may have had its effect or not.
-func (a answer) unknown() bool { return a.Status == 0 || a.Status == http.StatusInternalServerError && !a.unchanged() }
+func (a answer) unknown() bool {
+	return a.Status == 0 || a.Status == http.StatusInternalServerError && !a.unchanged()
+}
 
 // unchanged is the server's word that nothing was changed.
 func (a answer) unchanged() bool {
@@ -79,7 +81,7 @@ func (r *request) prepare() {
 			fields["machineId"] = r.id
 		}
 	}
-	if fields != nil && !(r.Op == "attach" && r.Path) {
+	if fields != nil && (r.Op != "attach" || !r.Path) {
 		body, _ := json.Marshal(fields)
 		r.body = string(body)
 	}

@@ -34,11 +34,11 @@ type (
 		DesiredSize, Allocated, Active, OutOfService, RequestedSize int
 	}
 	statusDoc struct {
-		Started, Configured      bool
-		Outage, Blocked, Frozen  string
-		Holding                  []struct{ Name, Reason, Lift string }
-		Unreachable, Orphans     int
-		Notes                    []string
+		Started, Configured     bool
+		Outage, Blocked, Frozen string
+		Holding                 []struct{ Name, Reason, Lift string }
+		Unreachable, Orphans    int
+		Notes                   []string
 	}
 	freezeDoc struct {
 		Frozen, Manual bool
@@ -152,7 +152,8 @@ func (w *world) judge(r *request) {
 
 // busy says that a refusal is about the moment.
 func busy(message string) bool {
-	for _, text := range []string{"being set up", "was busy", "being looked for", "has not been read yet", "another configuration"} {
+	for _, text := range []string{"being set up", "was busy", "being looked for", "has not been read yet", "another configuration",
+		"cut short by a failure"} {
 		if strings.Contains(message, text) {
 			return true
 		}
@@ -300,7 +301,7 @@ func (m *model) seeMachine(w *world, d machineDoc) {
 		w.explainedLaunch(d.ID)
 	}
 	if !d.allocated() {
-		k.allocated, k.over = false, true
+		k.allocated, k.over = false, k.over || !w.disk.isFull()
 		return
 	}
 	switch {

@@ -59,6 +59,8 @@ type sighting struct {
 	status string
 	// template VMs are in nobody's lists.
 	template bool
+	// folder is where it is.
+	folder types.ManagedObjectReference
 }
 
 // owned says whether the VM carries the pool's own mark.
@@ -83,6 +85,9 @@ func (s *spy) look(ref types.ManagedObjectReference) (seen sighting, there bool)
 	ctx := &vcsim.Context{Context: context.Background(), Map: model.Map(), Session: model.Service.Context.Session}
 	ctx.WithLock(vm, func() {
 		seen = sighting{ref: ref, name: vm.Name, power: vm.Runtime.PowerState}
+		if vm.Parent != nil {
+			seen.folder = *vm.Parent
+		}
 		if vm.Config == nil {
 			return
 		}

@@ -33,6 +33,8 @@ type network struct {
 
 	mu       sync.Mutex
 	troubles []*standing
+	// struck is when one of them last did.
+	struck time.Time
 	// changed is closed when the troubles change.
 	changed chan struct{}
 	// session is the key of the sessions that vCenter knows; it is raised to end them all.
@@ -100,7 +102,7 @@ var (
 // RoundTrip implements [soap.RoundTripper].
 func (l *line) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 	x := l.newExchange(req, res)
-	if err := l.travel(ctx, x, l.latency(x)); err != nil {
+	if err := l.travel(ctx, l.latency(x)); err != nil {
 		return err
 	}
 	if err := l.obstructed(ctx, x); err != nil {
@@ -111,7 +113,7 @@ func (l *line) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 	}
 	err := l.execute(ctx, x)
 	if t, late := x.hits["late"]; late && err == nil {
-		err = l.travel(ctx, x, milliseconds(t.Delay))
+		err = l.travel(ctx, milliseconds(t.Delay))
 	}
 	if _, lost := x.hits["lost"]; lost {
 		err = errCut
@@ -125,7 +127,7 @@ func (l *line) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 func (l *line) newExchange(req, res soap.HasFault) *exchange {
 	body := reflect.ValueOf(req).Elem().FieldByName("Req").Elem()
 	x := &exchange{method: body.Type().Name(), req: req, res: res, hits: map[string]trouble{}}
-	x.this, _ = body.FieldByName("This").Interface().(types.ManagedObjectReference)
+	x.this, _ = reflect.TypeAssert[types.ManagedObjectReference](body.FieldByName("This"))
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.calls++
@@ -140,6 +142,7 @@ func (l *line) newExchange(req, res soap.HasFault) *exchange {
 		if s.concerns(x) && mix(x.chance, s.Kind, uint64(i))%100 < uint64(s.Share) {
 			if s.used++; s.Times == 0 || s.used <= s.Times {
 				x.hits[s.Kind] = s.trouble
+				l.struck = time.Now()
 			}
 		}
 	}
@@ -179,7 +182,7 @@ func (l *line) latency(x *exchange) time.Duration {
 }
 
 // travel lets time pass, unless the caller or the process ends first.
-func (l *line) travel(ctx context.Context, x *exchange, d time.Duration) error {
+func (l *line) travel(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -291,7 +294,7 @@ func (l *line) execute(ctx context.Context, x *exchange) error {
 		}
 	}
 	if t, slow := x.hits["slow"]; slow {
-		if err := l.travel(ctx, x, milliseconds(t.Delay)); err != nil && (!x.mutates() || x.chance%2 == 0) {
+		if err := l.travel(ctx, milliseconds(t.Delay)); err != nil && (!x.mutates() || x.chance%2 == 0) {
 			return err
 		}
 	}
@@ -403,17 +406,16 @@ func (n *network) open(f *fuse) func() soap.RoundTripper {
 	return func() soap.RoundTripper { return &line{network: n, fuse: f} }
 }
 
-// standing is how many troubles there are.
-func (n *network) standing() int {
+// standing is how many troubles there are, and when the last one struck.
+func (n *network) standing() (left int, struck time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	left := 0
 	for _, s := range n.troubles {
 		if s.Times == 0 || s.used < s.Times {
 			left++
 		}
 	}
-	return left
+	return left, n.struck
 }
 
 // taskFault is asked before the work of each task: a trouble of the kind "task" makes it fail.
@@ -429,6 +431,7 @@ func (n *network) taskFault(method string, _ any) types.BaseMethodFault {
 			continue
 		}
 		if s.used++; s.Times == 0 || s.used <= s.Times {
+			n.struck = time.Now()
 			return faults[s.Fault]
 		}
 	}

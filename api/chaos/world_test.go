@@ -35,9 +35,8 @@ type world struct {
 	// down is how long the process that crashes next stays down, lose whether its state directory is gone then.
 	down int
 	lose bool
-	// troubled is when something was last wrong on purpose, and unsafe whether it still is.
-	troubled time.Time
-	full     time.Time
+	// troubled is when something was last made wrong on purpose, full when the disk last became full, or free again.
+	troubled, full time.Time
 }
 
 func newWorld(h history, dir string) (*world, error) {
@@ -176,7 +175,8 @@ func (w *world) kill(a act, p *process) {
 func (w *world) inTrouble(lately time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.network.standing() > 0 || time.Since(w.troubled) < lately || w.disk.isFull() || !w.full.IsZero() && time.Since(w.full) < lately ||
+	standing, struck := w.network.standing()
+	return standing > 0 || time.Since(struck) < lately || time.Since(w.troubled) < lately || w.disk.isFull() || !w.full.IsZero() && time.Since(w.full) < lately ||
 		time.Since(w.process.began) < 2*time.Minute
 }
 
@@ -262,9 +262,10 @@ func (w *world) find(t target) (id, vm, machine string) {
 	return "00000000-0000-4000-8000-000000000000", "", ""
 }
 
+// vmOf is the VM of a machine, or of what was one.
 func (w *world) vmOf(id string) string {
-	for _, s := range w.spy.ours() {
-		if s.machine() == id {
+	for _, s := range w.spy.inventory() {
+		if s.owned() && s.machine() == id || s.uuid == id {
 			return s.ref.Value
 		}
 	}

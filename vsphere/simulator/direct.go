@@ -25,7 +25,7 @@ func (d direct) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 	if !frugal[name] {
 		return d.model.Service.RoundTrip(ctx, req, res)
 	}
-	this, _ := body.Elem().FieldByName("This").Interface().(types.ManagedObjectReference)
+	this, _ := reflect.TypeAssert[types.ManagedObjectReference](body.Elem().FieldByName("This"))
 	call := &diversion{simulator.Method{Name: name, This: this, Body: body.Interface()}}
 	answer := d.gate.Call(&simulator.Context{Context: ctx, Map: d.model.Map(), Session: d.gate.local}, call)
 	if f := answer.Fault(); f != nil {
