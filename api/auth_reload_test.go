@@ -310,6 +310,34 @@ func TestCertificateRoles(t *testing.T) {
 	}
 }
 
+// TestRefusedLineRaisesNobody breaks the line of a certificate's holder in all ways: he must not become one that the file does not name.
+func TestRefusedLineRaisesNobody(t *testing.T) {
+	ca, ca509 := authority(t)
+	file := usersFile(t, "eve:$x509:viewer", "CN=mallory:$x509:viewer")
+	h := newHouse(t, Options{UsersFile: file, ClientCAFile: ca509})
+	h.users.every = 0
+	run := serve(t, h.Server)
+	eve := run.open(t, h.tlsTrust(t), issuedTo(t, ca, "eve"))
+	mallory := run.open(t, h.tlsTrust(t), issuedTo(t, ca, "mallory"))
+	other := run.open(t, h.tlsTrust(t), issuedTo(t, ca, "other"))
+	if got := eve.get(t, "/status", "") + mallory.get(t, "/status", "") + other.get(t, "/status", ""); got != "200200200" {
+		t.Fatal(got)
+	}
+	for name, lines := range map[string][]string{
+		"role":    {"eve:$x509:veiwer", "CN=mallory:$x509:king"},
+		"secret":  {"eve:$x590:viewer", "CN=mallory:x509"},
+		"expiry":  {"eve:$x509:viewer:soon", "CN=mallory:$x509::2027"},
+		"twins":   {"eve:$x509:viewer", "eve:$x509:nobody", "CN=mallory:$x509:viewer", "CN=mallory:$x509:nobody"},
+		"indent":  {"  eve:$x509:viewer", "\tCN=mallory:$x509:viewer"},
+		"no more": {"eve", "CN=mallory"},
+	} {
+		writeUsers(t, file, lines...)
+		if got := eve.get(t, "/status", "") + mallory.get(t, "/status", "") + other.get(t, "/status", ""); got != "403403200" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // spy tells who was let in.
 type spy struct {
 	*doorman

@@ -54,6 +54,14 @@ func (a *accounts) add(user User) {
 	}
 }
 
+// lockOut is for a name in a line that was refused: the holder of its certificate must not pass for one that the file does not name, who
+// may be an admin.
+func (a *accounts) lockOut(name string) {
+	if a.subjects[name] == nil {
+		a.subjects[name] = &account{name: name, role: nobody}
+	}
+}
+
 // withPassword finds who logs in with a password. For a name that does not exist, somebody else stands in, always the same one: so the
 // time that an answer takes says nothing about the name. It returns nil when nobody has a password.
 func (a *accounts) withPassword(name string, f fingerprint) (found *account, known bool) {
@@ -115,7 +123,11 @@ func (u userLoader) load(d document) (*accounts, error) {
 	if len(viewers) > 0 {
 		u.log.Info("users without a role are viewers", "file", d.name, "users", viewers)
 	}
-	return newAccounts(list), nil
+	made := newAccounts(list)
+	for _, name := range users.refused() {
+		made.lockOut(name)
+	}
+	return made, nil
 }
 
 func unjoined(err error) []error {

@@ -175,6 +175,19 @@ func (u *Users) List() []User {
 	return all
 }
 
+// refused are the names that stand in the lines that were refused, as far as they can be told.
+func (u *Users) refused() []string {
+	var names []string
+	for _, l := range u.lines {
+		name, _, _ := strings.Cut(l.text, ":")
+		name = strings.TrimSpace(name)
+		if l.user == nil && name != "" && name[0] != '#' {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Put replaces the line of the user with the same name, or adds one. It fails when the user could not be read back.
 func (u *Users) Put(user User) error {
 	if err := errors.Join(checkName(user.Name), checkSecret(user.Secret), checkRole(user.Role)); err != nil {
