@@ -20,19 +20,21 @@ const (
 var errBusy = errors.New("too many passwords are being checked")
 
 // queue bounds how many passwords are checked at a time: that is slow by intention, and the CPUs are there for those who are logged in
-// already. The addresses take turns, so that one of them cannot have the others wait for all that it sends.
+// already. The addresses take turns, so that one of them cannot have the others wait for all that it sends, and when too many wait, the
+// last of the longest line makes room for one with a shorter line.
 type queue struct {
 	mu      sync.Mutex
 	free    int
 	waiting int
-	lines   map[netip.Addr][]chan struct{}
+	// lines have a channel for each who waits, which gets nil when it is his turn, or why he need not wait any more.
+	lines map[netip.Addr][]chan error
 	// turns are the addresses with a line, the next one first.
 	turns []netip.Addr
 }
 
 // newQueue leaves half of the CPUs to others.
 func newQueue() *queue {
-	return &queue{free: max(1, runtime.GOMAXPROCS(0)/2), lines: make(map[netip.Addr][]chan struct{})}
+	return &queue{free: max(1, runtime.GOMAXPROCS(0)/2), lines: make(map[netip.Addr][]chan error)}
 }
 
 // enter waits for a turn, which has to be given back by leave. It fails with errBusy when that would take too long.
@@ -44,15 +46,15 @@ func (q *queue) enter(from netip.Addr) error {
 	timer := time.NewTimer(longestWait)
 	defer timer.Stop()
 	select {
-	case <-turn:
-		return nil
+	case err := <-turn:
+		return err
 	case <-timer.C:
 		return q.abandon(from, turn)
 	}
 }
 
 // join returns nil if it is one's turn at once.
-func (q *queue) join(from netip.Addr) (chan struct{}, error) {
+func (q *queue) join(from netip.Addr) (chan error, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	line := q.lines[from]
@@ -60,15 +62,33 @@ func (q *queue) join(from netip.Addr) (chan struct{}, error) {
 	case q.free > 0:
 		q.free--
 		return nil, nil
-	case q.waiting >= maxWaiting || len(line) >= maxWaitingEach:
+	case len(line) >= maxWaitingEach || q.waiting >= maxWaiting && !q.makeRoom(len(line)+1):
 		return nil, errBusy
 	case len(line) == 0:
 		q.turns = append(q.turns, from)
 	}
-	turn := make(chan struct{})
+	turn := make(chan error, 1)
 	q.lines[from] = append(line, turn)
 	q.waiting++
 	return turn, nil
+}
+
+// makeRoom sends the last of the longest line away, if that is longer than the line that wants one more will be.
+func (q *queue) makeRoom(length int) bool {
+	var longest netip.Addr
+	for from, line := range q.lines {
+		if len(line) > len(q.lines[longest]) {
+			longest = from
+		}
+	}
+	last := len(q.lines[longest]) - 1
+	if last < length {
+		return false
+	}
+	q.lines[longest][last] <- errBusy
+	q.lines[longest] = q.lines[longest][:last]
+	q.waiting--
+	return true
 }
 
 // leave hands the turn to the next one.
@@ -81,7 +101,7 @@ func (q *queue) leave() {
 	}
 	from := q.turns[0]
 	line := q.lines[from]
-	close(line[0])
+	line[0] <- nil
 	q.waiting--
 	q.turns = q.turns[1:]
 	if delete(q.lines, from); len(line) > 1 {
@@ -89,13 +109,13 @@ func (q *queue) leave() {
 	}
 }
 
-// abandon leaves the line, unless the turn has come in the meantime.
-func (q *queue) abandon(from netip.Addr, turn chan struct{}) error {
+// abandon leaves the line, unless the turn, or the end of the wait, has come in the meantime.
+func (q *queue) abandon(from netip.Addr, turn chan error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i := slices.Index(q.lines[from], turn)
 	if i < 0 {
-		return nil
+		return <-turn
 	}
 	q.waiting--
 	q.lines[from] = slices.Delete(q.lines[from], i, i+1)

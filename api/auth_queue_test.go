@@ -61,14 +61,8 @@ func TestWaitingIsBounded(t *testing.T) {
 			go func() { failed <- fmt.Sprint(q.enter(address(n)), " after ", time.Since(began)) }()
 			synctest.Wait()
 		}
-		for range maxWaitingEach {
-			try(1)
-		}
-		if err := q.enter(address(1)); !errors.Is(err, errBusy) {
-			t.Errorf("one address may have %d wait: %v", maxWaitingEach+1, err)
-		}
-		for i := range maxWaiting - maxWaitingEach {
-			try(2 + i)
+		for i := range maxWaiting {
+			try(i)
 		}
 		if err := q.enter(address(1000)); !errors.Is(err, errBusy) {
 			t.Errorf("%d may wait: %v", maxWaiting+1, err)
@@ -88,6 +82,42 @@ func TestWaitingIsBounded(t *testing.T) {
 			t.Errorf("not free again: %v", err)
 		}
 	})
+}
+
+// TestLongestLineMakesRoom fills the queue from a few addresses: another one has its turn all the same.
+func TestLongestLineMakesRoom(t *testing.T) {
+	q := newQueue()
+	q.free = 0
+	var last chan error
+	for i := range maxWaiting {
+		turn, err := q.join(address(i / maxWaitingEach))
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = turn
+		if i == maxWaitingEach-1 {
+			if _, err := q.join(address(0)); !errors.Is(err, errBusy) {
+				t.Errorf("one address may have %d wait: %v", maxWaitingEach+1, err)
+			}
+		}
+	}
+	for i := range maxWaiting / maxWaitingEach {
+		if _, err := q.join(address(100)); err != nil {
+			t.Fatalf("an address with %d waiting: %v", i, err)
+		}
+	}
+	if _, err := q.join(address(0)); !errors.Is(err, errBusy) || q.waiting != maxWaiting {
+		t.Errorf("%d wait, and one more of the longest line: %v", q.waiting, err)
+	}
+	if err := q.abandon(address(3), last); !errors.Is(err, errBusy) {
+		t.Errorf("one who made room got %v", err)
+	}
+	for range maxWaiting {
+		q.leave()
+	}
+	if q.leave(); q.free != 1 || q.waiting != 0 || len(q.lines) != 0 || len(q.turns) != 0 {
+		t.Errorf("left behind: %+v", q)
+	}
 }
 
 // TestTurnThatComesTooLate is about a turn that comes while its owner gives up: it must not be lost.
