@@ -97,7 +97,7 @@ type entry struct {
 	Suppressed int       `json:"suppressed,omitempty"`
 	Since      time.Time `json:"since,omitzero"`
 
-	// host is From without the port, acts says that the request changed something.
+	// host is whom From belongs to, see [hostOf]; acts says that the request changed something.
 	host string
 	acts bool
 }
@@ -145,7 +145,7 @@ func entryOf(r *fasthttp.RequestCtx, began time.Time, dur time.Duration) entry {
 func entryFrom(r *fasthttp.RequestCtx, began time.Time) entry {
 	e := entry{
 		Time: began.UTC().Truncate(time.Millisecond), Request: requestID(r), From: r.RemoteAddr().String(), Status: r.Response.StatusCode(),
-		host: r.RemoteIP().String(),
+		host: hostName(hostOf(r.RemoteAddr())),
 	}
 	if err, failed := r.UserValue(failureKey).(error); failed {
 		e.Reason = clip(problemOf(err, v5).message, longestReason)

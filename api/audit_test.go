@@ -275,6 +275,19 @@ func TestAuditOfTheUnreadable(t *testing.T) {
 	}
 }
 
+// TestOneNetworkFloodsNoAudit has the holder of an IPv6 network use a new address of it for each refusal.
+func TestOneNetworkFloodsNoAudit(t *testing.T) {
+	s, audit, file := auditing(t, newScripted())
+	for n := range 5 * defaultAuditLimits.refusals {
+		call{method: "POST", path: fmt.Sprint("/", n)}.runFrom(s, fmt.Sprintf("2001:db8::%x", n+1))
+	}
+	closeAudit(t, audit)
+	content := plainLines(t, file)
+	if n := bytes.Count(content, []byte("\n")); n != defaultAuditLimits.refusals+1 || !bytes.Contains(content, []byte(`"from":"2001:db8::/64"`)) {
+		t.Errorf("%d lines:\n%s", n, content)
+	}
+}
+
 // TestAuditedRequests says which requests are told of.
 func TestAuditedRequests(t *testing.T) {
 	for _, test := range []struct {

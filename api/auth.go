@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -163,7 +161,7 @@ func (d *doorman) password(r *fasthttp.RequestCtx, credentials string, now time.
 		return principal{}, errUnknown
 	}
 	genuine := known && user.inForce(now)
-	err = d.passwords.check(login{network(r.RemoteAddr()), name, password, user.secret, genuine, now})
+	err = d.passwords.check(login{hostOf(r.RemoteAddr()), name, password, user.secret, genuine, now})
 	switch {
 	case errors.Is(err, errWrong) && !known:
 		return principal{}, errUnknown
@@ -187,23 +185,6 @@ func parseBasic(credentials string) (name, password string, err error) {
 
 func printable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
-}
-
-// network is what the failures of a client count for: its address, or in IPv6 the /64, of which one host can have all addresses.
-func network(peer net.Addr) netip.Addr {
-	tcp, ok := peer.(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
-	address := tcp.AddrPort().Addr().Unmap().WithZone("")
-	if address.Is4() {
-		return address
-	}
-	prefix, err := address.Prefix(64)
-	if err != nil {
-		return address
-	}
-	return prefix.Addr()
 }
 
 // refuse makes the answer to a stranger. The cause is for the log; the answer is the same for all but those who have to wait.

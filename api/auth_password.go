@@ -37,7 +37,7 @@ var errThrottled = errors.New("too many failed logins")
 
 // login is an attempt to prove a name by a password.
 type login struct {
-	from           netip.Addr
+	from           netip.Prefix
 	name, password string
 	// secret is the hash to compare with; genuine says whether it is the name's own, and in force.
 	secret  string

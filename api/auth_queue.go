@@ -27,18 +27,18 @@ type queue struct {
 	free    int
 	waiting int
 	// lines have a channel for each who waits, which gets nil when it is his turn, or why he need not wait any more.
-	lines map[netip.Addr][]chan error
+	lines map[netip.Prefix][]chan error
 	// turns are the addresses with a line, the next one first.
-	turns []netip.Addr
+	turns []netip.Prefix
 }
 
 // newQueue leaves half of the CPUs to others.
 func newQueue() *queue {
-	return &queue{free: max(1, runtime.GOMAXPROCS(0)/2), lines: make(map[netip.Addr][]chan error)}
+	return &queue{free: max(1, runtime.GOMAXPROCS(0)/2), lines: make(map[netip.Prefix][]chan error)}
 }
 
 // enter waits for a turn, which has to be given back by leave. It fails with errBusy when that would take too long.
-func (q *queue) enter(from netip.Addr) error {
+func (q *queue) enter(from netip.Prefix) error {
 	turn, err := q.join(from)
 	if turn == nil || err != nil {
 		return err
@@ -54,7 +54,7 @@ func (q *queue) enter(from netip.Addr) error {
 }
 
 // join returns nil if it is one's turn at once.
-func (q *queue) join(from netip.Addr) (chan error, error) {
+func (q *queue) join(from netip.Prefix) (chan error, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	line := q.lines[from]
@@ -75,7 +75,7 @@ func (q *queue) join(from netip.Addr) (chan error, error) {
 
 // makeRoom sends the last of the longest line away, if that is longer than the line that wants one more will be.
 func (q *queue) makeRoom(length int) bool {
-	var longest netip.Addr
+	var longest netip.Prefix
 	for from, line := range q.lines {
 		if len(line) > len(q.lines[longest]) {
 			longest = from
@@ -110,7 +110,7 @@ func (q *queue) leave() {
 }
 
 // abandon leaves the line, unless the turn, or the end of the wait, has come in the meantime.
-func (q *queue) abandon(from netip.Addr, turn chan error) error {
+func (q *queue) abandon(from netip.Prefix, turn chan error) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	i := slices.Index(q.lines[from], turn)
@@ -121,7 +121,7 @@ func (q *queue) abandon(from netip.Addr, turn chan error) error {
 	q.lines[from] = slices.Delete(q.lines[from], i, i+1)
 	if len(q.lines[from]) == 0 {
 		delete(q.lines, from)
-		q.turns = slices.DeleteFunc(q.turns, func(a netip.Addr) bool { return a == from })
+		q.turns = slices.DeleteFunc(q.turns, func(a netip.Prefix) bool { return a == from })
 	}
 	return errBusy
 }

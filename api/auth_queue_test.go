@@ -10,7 +10,9 @@ import (
 	"time"
 )
 
-func address(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}) }
+func address(n int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), 32)
+}
 
 // TestAddressesTakeTurns says that one address that sends much waits for itself and not the others for it.
 func TestAddressesTakeTurns(t *testing.T) {

@@ -285,19 +285,6 @@ func TestNobodyIsLockedOut(t *testing.T) {
 	})
 }
 
-func TestNetworks(t *testing.T) {
-	for peer, want := range map[string]string{
-		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::", "::1": "::",
-	} {
-		if got := network(&net.TCPAddr{IP: net.ParseIP(peer)}).String(); got != want {
-			t.Errorf("%s is of %s, want %s", peer, got, want)
-		}
-	}
-	if network(&net.UnixAddr{}).IsValid() {
-		t.Error("a socket has an address")
-	}
-}
-
 // TestGoodCredentialsAreRemembered counts how often a password is compared.
 func TestGoodCredentialsAreRemembered(t *testing.T) {
 	file := usersFile(t, "alice:"+hashed("secret")+":admin", "bob:"+hashed("secret"))

@@ -205,3 +205,11 @@ func hostOf(addr net.Addr) netip.Prefix {
 	prefix, _ := ip.Prefix(bits) // fails for the zero address only, which is then the zero prefix
 	return prefix
 }
+
+// hostName is an address, or a network as in 2001:db8::/64.
+func hostName(host netip.Prefix) string {
+	if host.IsSingleIP() {
+		return host.Addr().String()
+	}
+	return host.String()
+}

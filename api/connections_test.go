@@ -371,3 +371,16 @@ func TestLargeUploadsTakeTurns(t *testing.T) {
 		}
 	}
 }
+
+func TestHosts(t *testing.T) {
+	for peer, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "::1": "::/64",
+	} {
+		if got := hostName(hostOf(from(peer))); got != want {
+			t.Errorf("%s is of %s, want %s", peer, got, want)
+		}
+	}
+	if hostOf(&net.UnixAddr{}).IsValid() {
+		t.Error("a socket has an address")
+	}
+}
