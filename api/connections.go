@@ -21,6 +21,8 @@ type crowd struct {
 	open  int
 	came  uint64
 	hosts map[netip.Prefix]*host
+	// dismissed says that nobody is taken in any more.
+	dismissed bool
 }
 
 // host is the connections of one address.
@@ -62,10 +64,12 @@ func (w *crowd) enter(c *conn) bool {
 	return room
 }
 
-// makeRoom lets the most dispensable connection go if there is no room for one more of this address.
+// makeRoom lets the most dispensable connection go if there is no room for one more of this address. After the end there is never any.
 func (w *crowd) makeRoom(from netip.Prefix) (victim *conn, room bool) {
 	h := w.hosts[from]
 	switch {
+	case w.dismissed:
+		return nil, false
 	case h != nil && h.open >= w.perHost:
 		victim = h.dispensable()
 	case w.open >= w.total:
@@ -167,10 +171,11 @@ func (w *crowd) remove(c *conn) {
 	}
 }
 
-// dismiss closes the newcomers. A shutdown need not wait for them, and fasthttp would.
+// dismiss closes the newcomers, and who is just being accepted. A shutdown need not wait for them, and fasthttp would.
 func (w *crowd) dismiss() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.dismissed = true
 	for _, h := range w.hosts {
 		for e := h.newcomers.Front(); e != nil; e = e.Next() {
 			if c, ok := e.Value.(*conn); ok {

@@ -372,6 +372,19 @@ func TestLargeUploadsTakeTurns(t *testing.T) {
 	}
 }
 
+// TestNobodyComesAfterTheEnd has a connection be accepted just before the listener is closed: a shutdown would wait for its handshake.
+func TestNobodyComesAfterTheEnd(t *testing.T) {
+	w := newCrowd(defaultLimits, someMetrics(t))
+	early, _ := w.comes("10.0.0.1")
+	w.dismiss()
+	if _, ok := w.comes("10.0.0.2"); ok || !gone(early) {
+		t.Error("there are newcomers after the end")
+	}
+	if w.leave(early); w.open != 0 || len(w.hosts) != 0 {
+		t.Errorf("%d connections of %d hosts are left", w.open, len(w.hosts))
+	}
+}
+
 func TestHosts(t *testing.T) {
 	for peer, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64", "::1": "::/64",
