@@ -61,6 +61,8 @@ type passwords struct {
 
 // comparison is one that is under way, for all who wait for it.
 type comparison struct {
+	// pair is the address and the name that a failure counts for.
+	pair    fingerprint
 	done    chan struct{}
 	waiting int
 	err     error
@@ -77,11 +79,12 @@ func newPasswords() *passwords {
 
 // of is the fingerprint of texts. Each is preceded by its length, so that none can pass for a part of its neighbour.
 func (p *passwords) of(texts ...string) (f fingerprint) {
-	mac := hmac.New(sha256.New, p.key[:])
+	all := make([]byte, 0, 256)
 	for _, text := range texts {
-		_ = binary.Write(mac, binary.BigEndian, uint64(len(text)))
-		mac.Write([]byte(text))
+		all = append(binary.BigEndian.AppendUint64(all, uint64(len(text))), text...)
 	}
+	mac := hmac.New(sha256.New, p.key[:])
+	mac.Write(all)
 	mac.Sum(f[:0])
 	return f
 }
@@ -89,8 +92,8 @@ func (p *passwords) of(texts ...string) (f fingerprint) {
 // check returns nil for a right password, errWrong for a wrong one, and a *delayed when it did not look. What it does depends on whether
 // the login is genuine only where the password is right.
 func (p *passwords) check(l login) error {
-	id, pair := p.of("login", l.name, l.password, l.secret), p.of("pair", l.from.String(), l.name)
-	c, first, err := p.begin(id, pair, l)
+	id := p.of("login", l.name, l.password, l.secret)
+	c, first, err := p.begin(id, l)
 	switch {
 	case err != nil || c == nil:
 		return err
@@ -98,14 +101,14 @@ func (p *passwords) check(l login) error {
 		<-c.done
 		return c.err
 	}
-	defer p.end(id, pair, c)
+	defer p.end(id, c)
 	c.err = p.work(l)
 	return c.err
 }
 
 // begin returns neither a comparison nor an error for what is known to be right. Who repeats an attempt that is under way waits for its
 // end, and it counts once.
-func (p *passwords) begin(id, pair fingerprint, l login) (c *comparison, first bool, err error) {
+func (p *passwords) begin(id fingerprint, l login) (c *comparison, first bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l.genuine && p.verified.get(id) != nil {
@@ -114,10 +117,11 @@ func (p *passwords) begin(id, pair fingerprint, l login) (c *comparison, first b
 	if c, ok := p.running[id]; ok {
 		return c, false, c.join()
 	}
+	pair := p.of("pair", l.from.String(), l.name)
 	if wait := p.failures.take(pair, l.at); wait > 0 {
 		return nil, false, &delayed{wait, errThrottled}
 	}
-	c = &comparison{done: make(chan struct{}), err: errBusy}
+	c = &comparison{pair: pair, done: make(chan struct{}), err: errBusy}
 	p.running[id] = c
 	return c, true, nil
 }
@@ -142,14 +146,14 @@ func (p *passwords) work(l login) error {
 	return nil
 }
 
-func (p *passwords) end(id, pair fingerprint, c *comparison) {
+func (p *passwords) end(id fingerprint, c *comparison) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if c.err == nil {
 		p.verified.touch(id)
 	}
 	if !errors.Is(c.err, errWrong) {
-		p.failures.giveBack(pair)
+		p.failures.giveBack(c.pair)
 	}
 	delete(p.running, id)
 	close(c.done)
