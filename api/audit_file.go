@@ -36,7 +36,7 @@ func openAuditFile(path string) (*auditFile, error) {
 }
 
 func (f *auditFile) open() error {
-	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	const flags = os.O_RDWR | os.O_APPEND | os.O_CREATE | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 	file, err := os.OpenFile(f.path, flags, 0o600)
 	if errors.Is(err, syscall.ELOOP) {
 		return fmt.Errorf("open audit log: %s is a symbolic link: name the file itself", f.path)
@@ -51,8 +51,15 @@ func (f *auditFile) open() error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("open audit log: %w", err), file.Close())
 	}
-	f.file, f.torn = file, false
+	f.file, f.torn = file, torn(file, info.Size())
 	return nil
+}
+
+// torn says whether a file has a last line without its end: an earlier process had no room for it, or no power.
+func torn(file *os.File, size int64) bool {
+	last := []byte{'\n'}
+	_, _ = file.ReadAt(last, size-1) // fails for an empty file only
+	return last[0] != '\n'
 }
 
 // write appends a line.

@@ -172,6 +172,27 @@ func TestAuditFollowsRotation(t *testing.T) {
 	}
 }
 
+// TestAuditGoesOnAfterATornLine has the file of a process that ran out of disk in the middle of a line.
+func TestAuditGoesOnAfterATornLine(t *testing.T) {
+	for before, want := range map[string]string{"": "next\n", "whole\n": "whole\nnext\n", "to": "to\nnext\n"} {
+		file := filepath.Join(t.TempDir(), "audit.log")
+		if err := os.WriteFile(file, []byte(before), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := openAuditFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.close()
+		if err := f.write([]byte("next"), auditEpoch); err != nil {
+			t.Fatal(err)
+		}
+		if content, _ := os.ReadFile(file); string(content) != want {
+			t.Errorf("%q became %q", before, content)
+		}
+	}
+}
+
 func TestAuditFileRefuses(t *testing.T) {
 	dir := t.TempDir()
 	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
