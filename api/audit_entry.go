@@ -107,6 +107,8 @@ type who struct {
 	Name string `json:"name,omitempty"`
 	Role string `json:"role"`
 	By   string `json:"by"`
+	// Certificate is the subject of the one that came along with a password or token.
+	Certificate string `json:"certificate,omitempty"`
 }
 
 // audited says whether a request belongs into the audit log: all that change something or would, and all that the caller was not allowed.
@@ -155,7 +157,7 @@ func entryFrom(r *fasthttp.RequestCtx, began time.Time) entry {
 
 func principalOf(r *fasthttp.RequestCtx) (who, bool) {
 	p, known := r.UserValue(callerKey).(principal)
-	return who{clip(p.name, longestName), p.role.String(), p.by}, known
+	return who{clip(p.name, longestName), p.role.String(), p.by, clip(p.certificate, longestName)}, known
 }
 
 func (e entry) refused() bool { return e.Status >= fasthttp.StatusBadRequest }

@@ -16,8 +16,7 @@ var auditEpoch = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 func sized(second int, host string, before, size int) entry {
 	return entry{
 		Time: auditEpoch.Add(time.Duration(second) * time.Second), Request: fmt.Sprint("r", second), Who: &who{
-			"scaler", "autoscaler",
-			"password",
+			Name: "scaler", Role: "autoscaler", By: "password",
 		},
 		From: host + ":4000", host: host, Method: "POST", Route: "/pool/size", Status: 200, Arguments: facts{"desiredSize": size},
 		Before: sizeFacts(before), After: sizeFacts(size), acts: before != size,

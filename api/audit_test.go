@@ -309,6 +309,18 @@ func TestOneNetworkFloodsNoAudit(t *testing.T) {
 	}
 }
 
+// TestAuditHasTheCertificate that came along with a password: it says whose machine the password was used on.
+func TestAuditHasTheCertificate(t *testing.T) {
+	var r fasthttp.RequestCtx
+	r.Request.Header.SetMethod("POST")
+	r.SetStatusCode(fasthttp.StatusForbidden)
+	r.SetUserValue(callerKey, principal{"alice", viewer, PasswordUser, "laptop"})
+	want := `"who":{"name":"alice","role":"viewer","by":"password","certificate":"laptop"}`
+	if line := entryOf(&r, auditEpoch, 0).line(); !bytes.Contains(line, []byte(want)) {
+		t.Errorf("%s", line)
+	}
+}
+
 // TestAuditedRequests says which requests are told of.
 func TestAuditedRequests(t *testing.T) {
 	for _, test := range []struct {
