@@ -134,12 +134,20 @@ func endOf(text string, before, now time.Time) (time.Time, error) {
 }
 
 func removeUser(p process, file, name string) error {
-	return editUsers(p, file, func(users *api.Users) error {
+	certificate := false
+	err := editUsers(p, file, func(users *api.Users) error {
+		user, _ := users.Find(name)
+		certificate = user.Kind() == api.CertificateUser
 		if !users.Remove(name) {
 			return &failure{exitNotFound, fmt.Errorf("there is no user %s in %s", name, file)}
 		}
 		return nil
 	})
+	if err == nil && certificate {
+		fmt.Fprintf(p.stderr, "the certificate of %s has the role of serve's --client-role now, which is admin by default; to lock it out, "+
+			"use user add --certificate --role nobody\n", name)
+	}
+	return err
 }
 
 func listUsers(p process, file string) error {

@@ -48,6 +48,7 @@ func TestUser(t *testing.T) {
 				`old +certificate +viewer +2020-01-02T00:00:00Z \(over\)\n$`, `^$`, "",
 		},
 		{"remove FILE ci", "", 0, `^$`, `^$`, `^alice\S+\nCN=web\S+\nold\S+\n$`},
+		{"remove FILE old", "", 0, `^$`, `the certificate of old has the role of serve's --client-role now`, `^alice\S+\nCN=web\S+\n$`},
 	} {
 		p, stdout, stderr := sandbox(t, nil)
 		p.stdin = strings.NewReader(step.stdin)
