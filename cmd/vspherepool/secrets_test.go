@@ -81,7 +81,8 @@ func TestLeaksAreSeen(t *testing.T) {
 	for name, secret := range planted {
 		quoted, _ := json.Marshal(map[string]string{"err": secret})
 		for _, text := range []string{
-			"x" + secret, string(quoted), "https://u:" + url.QueryEscape(secret) + "@h", fmt.Sprintf("%q", secret), fmt.Sprintf("%d", []byte("a"+secret)),
+			"x" + secret, string(quoted), "https://u:" + url.QueryEscape(secret) + "@h", fmt.Sprintf("%q", secret),
+			fmt.Sprintf("%d", []byte("a"+secret)),
 			"Basic " + base64.StdEncoding.EncodeToString([]byte("u:"+secret)), base64.URLEncoding.EncodeToString([]byte("us:" + secret)),
 			base64.RawStdEncoding.EncodeToString([]byte("use:" + secret + "\n")), fmt.Sprintf("%x", secret+"."),
 		} {

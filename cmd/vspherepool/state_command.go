@@ -109,8 +109,9 @@ func newStateShow(p process) *cobra.Command {
 }
 
 const rebuildHelp = "Put a new journal with all that can be read of a damaged one in its place. The damaged one is kept beside it. " +
-	"At its next start the server finds the members again by the marks on their VMs. What cannot be found again that way is the desired size, " +
-	"if the pool's record is lost: give it with --desired-size, and the configuration with serve --config. A sound journal is left alone."
+	"At its next start the server finds the members again by the marks on their VMs. What cannot be found again that way is the " +
+	"desired size, if the pool's record is lost: give it with --desired-size, and the configuration with serve --config. " +
+	"A sound journal is left alone."
 
 func newStateRebuild(p process) *cobra.Command {
 	var yes bool
