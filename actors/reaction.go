@@ -114,10 +114,11 @@ var lastTry = map[situation]event{
 func (o outcome) surrender(r record, tries int) outcome {
 	kind := vsphere.KindOf(o.err)
 	final, ends := lastTry[situation{r.Phase, o.on}]
-	if kind == vsphere.HalfMade && r.Phase == verifying {
+	vanished := kind == vsphere.HalfMade && r.Phase == verifying
+	if vanished { // and protecting a machine does not bring its VM back
 		final, ends = vmAbsent, true
 	}
-	if !ends || !r.evictable() || !reactionTo(kind).exhausted(tries) {
+	if !ends || !r.evictable() && !vanished || !reactionTo(kind).exhausted(tries) {
 		return o
 	}
 	o.on, o.reason = final, surrendered[r.Phase]

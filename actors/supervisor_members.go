@@ -98,6 +98,7 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 	}
 	before := seat.rec
 	s.noteLoss(ctx, before, f, seat.leaving)
+	s.noteAbandoned(before, f.rec)
 	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
 	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
 	s.events.change(before, f.rec, f.outcome)

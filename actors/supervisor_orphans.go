@@ -45,6 +45,18 @@ func (s *supervisor) strayOf(vm vsphere.VM, at time.Time) (stray, bool) {
 	return stray{vm: vm, since: at, twin: seat != nil && seat.rec.live()}, true
 }
 
+// noteAbandoned counts a protected machine's VM that the pool gives up as astray at once: until the next sweep finds it, another machine
+// would be made than the ceiling admits.
+func (s *supervisor) noteAbandoned(before, after record) {
+	if before.Phase != givenUp || before.evictable() || (after.Phase != released && after.Phase != forgotten) {
+		return
+	}
+	if s.sight.strays == nil {
+		s.sight.strays = map[vsphere.Ref]stray{}
+	}
+	s.sight.strays[after.Ref] = stray{vm: vsphere.VM{Ref: after.Ref, Name: after.Name}, since: time.Now()}
+}
+
 // established are the orphans that are worth telling of, oldest first.
 func (s *supervisor) established() []stray {
 	var out []stray
