@@ -99,7 +99,7 @@ func (h logbook) Handle(_ context.Context, r slog.Record) error {
 		text += fmt.Sprintf(" %s=%q", a.Key, fields[a.Key])
 		return true
 	})
-	if strings.HasPrefix(r.Message, "request") && r.Level < slog.LevelWarn {
+	if (strings.HasPrefix(r.Message, "request") || r.Message == "audit") && r.Level < slog.LevelWarn {
 		return nil // the client notes its own calls
 	}
 	h.say("log: %s", text)

@@ -27,6 +27,9 @@ func generate(seed uint64) history {
 	}
 	h.Steps = append(h.Steps, step{Pause: 100})
 	for range 12 + g.IntN(30) {
+		if g.chance(8) {
+			h.Steps = append(h.Steps, g.trial()...)
+		}
 		h.Steps = append(h.Steps, g.step())
 	}
 	return h
@@ -49,6 +52,21 @@ func (g generator) step() step {
 		}
 	}
 	return s
+}
+
+// trial protects machines, and then asks for so few that only protected ones could stay.
+func (g generator) trial() []step {
+	protect := func() call {
+		if g.chance(30) {
+			return call{Op: "serviceState", Path: true, Service: "OUT_OF_SERVICE", Target: &target{Of: "member", N: g.IntN(50)}}
+		}
+		return call{Op: "membershipStatus", Active: g.chance(80), Target: &target{Of: "member", N: g.IntN(50)}}
+	}
+	return []step{
+		{Pause: 90, Calls: []call{{Op: "resize", Size: 3 + g.IntN(3)}}},
+		{Pause: 60 + g.IntN(120), Calls: []call{protect(), protect()}},
+		{Pause: g.IntN(20), Calls: []call{{Op: "resize", Size: g.IntN(2)}}},
+	}
 }
 
 // drawn says whether an event of the kind is part of a step.

@@ -36,6 +36,8 @@ type machine struct {
 	over bool
 	// ran: it was seen RUNNING, so what is said of it since is written on its VM too.
 	ran bool
+	// doubtful: a change of its status was not acknowledged, and so its VM may tell another one than the journal.
+	doubtful bool
 	// membership, hold and service are its possible statuses.
 	membership set[membership]
 	hold       set[bool]
@@ -268,6 +270,9 @@ func (m *model) narrowMachine(r *request, calls []*request) {
 	k.hold = narrowed(k.hold, same, func(o *request) (bool, bool) {
 		return o.Service == "OUT_OF_SERVICE", o.Op == "serviceState" && o.Path
 	})
+	if (r.Op == "membershipStatus" || r.Op == "serviceState") && (r.answer.unknown() || r.answer.Status >= 500) {
+		k.doubtful = true
+	}
 	attached := slices.ContainsFunc(same, func(o *request) bool { return o.Op == "attach" && (o.answer.ok() || o.answer.unknown()) })
 	switch {
 	case r.Op == "terminate" && r.answer.ok() && !attached:
@@ -295,7 +300,7 @@ func (m *model) forget(start settings, marked map[string]bool) {
 	}
 	m.frozen, m.started, m.config = only(false), only(true), []settings{start}
 	for id, k := range m.machines {
-		if !marked[id] || !k.ran {
+		if !marked[id] || !k.ran || k.doubtful {
 			k.membership, k.hold, k.service = nil, nil, nil
 		}
 		if !marked[id] {

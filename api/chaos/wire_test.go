@@ -322,12 +322,21 @@ func (l *line) rewrite(x *exchange) {
 	if _, hit := x.hits["truncate"]; hit && listing && len(copied.Objects) > 1 {
 		copied.Objects, copied.Token = copied.Objects[:(len(copied.Objects)+1)/2], "lost"
 	}
-	if t, hit := l.lasting("omit"); hit && listing {
+	survey := x.begins() == "ContainerView" // it is made once, and what it does not show the pool cannot know of
+	if t, hit := l.lasting("omit"); hit && listing && !survey {
 		copied.Objects = filtered(copied.Objects, func(ref string) bool { return mix(l.seed, ref, 0)%100 >= uint64(t.Share) })
 	}
 	if t, hit := l.lasting("disconnected"); hit {
 		copied.Objects = disconnected(copied.Objects, func(ref string) bool { return mix(l.seed, ref, 1)%100 < uint64(t.Share) })
 	}
+}
+
+// begins is the type of the first object that a read names.
+func (x *exchange) begins() string {
+	if req := x.req.(*methods.RetrievePropertiesExBody).Req; len(req.SpecSet) > 0 && len(req.SpecSet[0].ObjectSet) > 0 {
+		return req.SpecSet[0].ObjectSet[0].Obj.Type
+	}
+	return ""
 }
 
 // lists says whether a read finds objects by itself, rather than being told which.
