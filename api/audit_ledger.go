@@ -108,7 +108,7 @@ func (l *ledger) makeRoom() []entry {
 // room says whether a refusal may have a line, with the summary of the window before if this one opens another.
 func (l *ledger) room(e entry) (summary []entry, room bool) {
 	o := l.origins[e.host]
-	if o == nil || e.Time.Sub(o.began) >= l.limits.window {
+	if o == nil || apart(o.began, e.Time, l.limits.window) {
 		summary = l.closeWindow(e.host, e.Time)
 		if len(l.origins) >= l.limits.origins {
 			summary = append(summary, l.closeWindow(oldest(l.origins, func(o *origin) time.Time { return o.began }), e.Time)...)
@@ -142,14 +142,14 @@ func (l *ledger) expire(now time.Time) []entry {
 	for _, subject := range slices.Sorted(maps.Keys(l.subjects)) {
 		s := l.subjects[subject]
 		switch {
-		case s.again > 0 && now.Sub(s.since) >= l.limits.reminder:
+		case s.again > 0 && apart(s.since, now, l.limits.reminder):
 			lines = append(lines, s.told()...)
-		case s.again == 0 && now.Sub(s.seen) >= l.limits.reminder:
+		case s.again == 0 && apart(s.seen, now, l.limits.reminder):
 			delete(l.subjects, subject)
 		}
 	}
 	for _, host := range slices.Sorted(maps.Keys(l.origins)) {
-		if now.Sub(l.origins[host].began) >= l.limits.window {
+		if apart(l.origins[host].began, now, l.limits.window) {
 			lines = append(lines, l.closeWindow(host, now)...)
 		}
 	}
@@ -170,6 +170,9 @@ func (l *ledger) close(now time.Time) []entry {
 
 // idle says that the time alone brings no more lines.
 func (l *ledger) idle() bool { return len(l.subjects)+len(l.origins) == 0 }
+
+// apart says that a time is over since then, or that the clock was set back by as much: until it had caught up, nothing would be written.
+func apart(then, now time.Time, least time.Duration) bool { return now.Sub(then).Abs() >= least }
 
 // oldest is the key whose time is the earliest, the first of several by its name.
 func oldest[T any](all map[string]T, at func(T) time.Time) string {

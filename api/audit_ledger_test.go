@@ -88,6 +88,13 @@ func TestLedger(t *testing.T) {
 			append(repeat(3, func(i int) entry { return rejected(i, "z", fmt.Sprint(i)) }),
 				rejected(3, "a", "m"), rejected(4, "b", "m")), "z:404 z:404 a:404 z+1 b:404", "", "",
 		},
+		"refused, clock set back": {
+			append(repeat(4, func(i int) entry { return rejected(i+7200, "a", fmt.Sprint(i)) }),
+				repeat(3, func(i int) entry { return rejected(i, "a", fmt.Sprint("n", i)) })...), "a:404 a:404 a+2 a:404 a:404", "a+1", "",
+		},
+		"refused, a little out of order": {
+			repeat(4, func(i int) entry { return rejected(100-10*i, "a", fmt.Sprint(i)) }), "a:404 a:404", "a+2", "",
+		},
 		"owed at the close": {repeat(3, func(i int) entry { return sized(i+3600, "a", 2, 2) }), "a:200", "", "a:200x2"},
 	}
 	for name, test := range tests {
