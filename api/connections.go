@@ -8,11 +8,11 @@ import (
 )
 
 // crowd is all open connections, and decides who has to go when there are too many. Whoever is waited for can go: newcomers, which have not
-// sent a whole request yet, and those that rest, because they have had all their answers. Where there are more of the one kind, the one
-// that has waited longest of that kind goes: then neither a flood of newcomers costs a client the connection that it keeps, nor do
-// newcomers drive each other out in the middle of their handshakes while others rest. A connection with a request in its handler, or an
-// answer under way, stays. So nobody keeps others out by connecting and then doing nothing, not even from the same address, and nobody is
-// cut off in the middle of an operation.
+// sent a whole request yet, and those that rest, because they have had all their answers, or have the last one under way and may never
+// read it. Where there are more of the one kind, the one that has waited longest of that kind goes: then neither a flood of newcomers
+// costs a client the connection that it keeps, nor do newcomers drive each other out in the middle of their handshakes while others rest.
+// A connection with a request in its handler stays. So nobody keeps others out by connecting and then doing nothing, not even from the
+// same address, and nobody is cut off in the middle of an operation.
 type crowd struct {
 	total, perHost int
 	metrics        *metrics
@@ -28,8 +28,8 @@ type crowd struct {
 // host is the connections of one address.
 type host struct {
 	open int
-	// newcomers have not sent a whole request yet and are in the order of their coming; resting have nothing to wait for but their next
-	// request, and are in the order in which they began to.
+	// newcomers have not sent a whole request yet and are in the order of their coming; resting have nothing to wait for but the rest of an
+	// answer and their next request, and are in the order in which they began to.
 	newcomers, resting linked.List
 }
 
@@ -141,7 +141,7 @@ func (w *crowd) busy(c *conn) bool {
 	return !c.place.gone
 }
 
-// rest says that the connection has been answered.
+// rest says that the connection has been answered, or is going to be as soon as the client reads.
 func (w *crowd) rest(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -97,9 +97,16 @@ func (s *Server) noteState(served net.Conn, state fasthttp.ConnState) {
 		_ = c.SetWriteDeadline(time.Now().Add(s.limits.read + s.limits.write))
 	case state == fasthttp.StateIdle:
 		c.upload.end(s)
-		s.crowd.rest(c.raw)
+		s.answered(c)
 	case state == fasthttp.StateClosed:
 		c.upload.end(s)
+	}
+}
+
+// answered says that the handler is done, and that it is the client who is waited for.
+func (s *Server) answered(served net.Conn) {
+	if c, ok := served.(*secured); ok {
+		s.crowd.rest(c.raw)
 	}
 }
 

@@ -44,6 +44,7 @@ func (s *Server) handle(r *fasthttp.RequestCtx) {
 	s.metrics.count(r, dur)
 	s.audit.note(r, began, dur)
 	s.logRequest(r, dur)
+	s.answered(r.Conn())
 }
 
 // guarded keeps a panic to its request; fasthttp would let it end the process.

@@ -54,26 +54,47 @@ func dribble(out io.Writer, beginning string) {
 	}
 }
 
-// TestAnswersThatNobodyReadsAreGivenUp has a client ask for more than the system keeps for it, and read nothing. The shutdown waits for
-// the connection, and would for ever.
-func TestAnswersThatNobodyReadsAreGivenUp(t *testing.T) {
+// largePool has a document of some ten million bytes.
+func largePool() *scripted {
 	pool := newScripted()
 	for range 10_000 {
 		m := testView.Machines[0]
 		m.Metadata.Error = strings.Repeat("x", 1000)
 		pool.view.Machines = append(pool.view.Machines, m)
 	}
-	short := defaultLimits
-	short.write = 200 * time.Millisecond
-	server, _ := newTestServer(t, pool, short)
-	run := serve(t, server)
-	c := run.dial(t)
+	return pool
+}
+
+// readLittle asks for more than the system keeps for a client, and reads nothing but the beginning.
+func readLittle(t *testing.T, c io.ReadWriter) {
+	t.Helper()
 	if _, err := io.WriteString(c, strings.Repeat("GET /pool HTTP/1.1\r\nHost: h\r\n\r\n", 5)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAnswersThatNobodyReadsKeepNobodyOut fills the server with clients that don't read.
+func TestAnswersThatNobodyReadsKeepNobodyOut(t *testing.T) {
+	server, _ := newTestServer(t, largePool(), flooded())
+	run := serve(t, server)
+	for range flooded().perIP {
+		readLittle(t, run.dial(t))
+	}
+	if status := ask(t, run.dial(t), "GET /pool/size HTTP/1.1\r\nHost: h\r\n\r\n").StatusCode; status != 200 {
+		t.Errorf("answered %d", status)
+	}
+}
+
+// TestAnswersThatNobodyReadsAreGivenUp has a client read nothing. The shutdown waits for the connection, and would for ever.
+func TestAnswersThatNobodyReadsAreGivenUp(t *testing.T) {
+	short := defaultLimits
+	short.write = 200 * time.Millisecond
+	server, _ := newTestServer(t, largePool(), short)
+	run := serve(t, server)
+	readLittle(t, run.dial(t))
 	ctx, cancel := context.WithTimeout(t.Context(), patience/2)
 	defer cancel()
 	if err := run.Shutdown(ctx); err != nil {
