@@ -145,9 +145,13 @@ func (w *crowd) busy(c *conn) bool {
 func (w *crowd) rest(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c.place.leaveQueue()
-	if !c.place.gone {
-		c.place.wait(&c.place.host.resting, c)
+	switch p := &c.place; {
+	case p.gone:
+	case p.queue == &p.host.resting:
+		p.queue.MoveToBack(p.element)
+	default:
+		p.leaveQueue()
+		p.wait(&p.host.resting, c)
 	}
 }
 
