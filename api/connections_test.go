@@ -346,12 +346,15 @@ func TestPlainHTTPIsTold(t *testing.T) {
 // TestLargeUploadsTakeTurns: bodies are read before anybody knows who sends them, so few large ones may be in memory at once.
 func TestLargeUploadsTakeTurns(t *testing.T) {
 	one := defaultLimits
-	one.uploads = 1
+	one.uploads = crowding{2, 1}
 	pool := newScripted()
 	server, _ := newTestServer(t, pool, one)
 	run := serve(t, server)
 	head, large := "POST /config HTTP/1.1\r\nHost: h\r\n", strings.Repeat(" ", 199_998)
-	server.uploads <- struct{}{}
+	const host = "127.0.0.1/32"
+	if _, err := server.uploads.take(host); err != nil {
+		t.Fatal(err)
+	}
 	for _, framing := range []string{"Content-Length: 200000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n30d40\r\n"} {
 		c := run.dial(t)
 		go func() { _, _ = io.WriteString(c, head+framing+large) }()
@@ -363,7 +366,10 @@ func TestLargeUploadsTakeTurns(t *testing.T) {
 	if status := ask(t, c, head+"Content-Length: 2\r\n\r\n{}").StatusCode; status != 200 {
 		t.Errorf("a small one answered %d", status)
 	}
-	<-server.uploads
+	if _, err := server.uploads.take("192.0.2.1/32"); err != nil {
+		t.Errorf("one address keeps another out: %v", err)
+	}
+	server.uploads.giveBack(host)
 	for range 2 {
 		pool.said()
 		if status := ask(t, c, head+"Content-Length: 200000\r\n\r\n"+large+"{}").StatusCode; status != 200 || len(pool.said()) < 200_000 {

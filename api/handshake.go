@@ -81,7 +81,7 @@ func (c *secured) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := c.Conn.Read(b)
-	if excess := c.upload.note(n, c.server); excess != nil {
+	if excess := c.upload.note(n, c.RemoteAddr(), c.server); excess != nil {
 		return 0, excess
 	}
 	return n, err

@@ -51,8 +51,9 @@ type limits struct {
 	header, body, config int
 	// conns is for all clients together, perIP for those of one address; see [crowd].
 	conns, perIP int
-	// uploads are the bodies that may arrive at once of those that are too large for anything but POST /config; see [upload].
-	uploads int
+	// uploads are the bodies that may arrive at once, and from one address, of those that are too large for anything but POST /config; see
+	// [upload].
+	uploads crowding
 	// reads, writes and slow bound the operations in flight; see [class].
 	reads, writes, slow crowding
 }
@@ -73,7 +74,7 @@ var defaultLimits = limits{
 	// Real clients have a few connections each. These are as many as cost some 100 MB when all of them wait.
 	conns:   4096,
 	perIP:   1024,
-	uploads: 16,
+	uploads: crowding{16, 4},
 	// A read takes microseconds, so that the limit is for a pool that has stopped answering; one address is bounded by its connections.
 	reads: crowding{2048, 1024},
 	// A write takes a few milliseconds, and one that is refused may be a resize in an emergency.
@@ -106,7 +107,7 @@ type Server struct {
 	tls       *tls.Config
 	fast      *fasthttp.Server
 	crowd     *crowd
-	uploads   chan struct{}
+	uploads   *turns
 	turns     map[class]*turns
 
 	// base is over when a shutdown has run out of patience.
@@ -150,7 +151,7 @@ func newServer(o Options, l limits) (*Server, error) {
 		pair: pair, tls: tlsConfig(pair, clients, !o.ClientCertOptional),
 	}
 	s.crowd = newCrowd(l, metrics)
-	s.uploads = make(chan struct{}, l.uploads)
+	s.uploads = &turns{limit: l.uploads, by: make(map[string]int)}
 	s.turns = newTurns(l)
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.router = s.newRouter()

@@ -2,6 +2,7 @@ package api
 
 import (
 	"errors"
+	"net"
 
 	"github.com/valyala/fasthttp"
 )
@@ -14,33 +15,33 @@ var errUploads = errors.New("too many large requests arrive at once")
 // Only the goroutine that serves the connection uses it.
 type upload struct {
 	bytes int
-	large bool
+	// turn is whose turn it has; empty: none is taken.
+	turn string
 }
 
 // note adds n bytes. It fails with errUploads if they are many and no turn is free, and with fasthttp.ErrBodyTooLarge if they are more
 // than any body with all that goes around it; fasthttp counts what is in the chunks of a body, not what is between them.
-func (u *upload) note(n int, s *Server) error {
+func (u *upload) note(n int, from net.Addr, s *Server) error {
 	u.bytes += n
 	switch {
 	case u.bytes > s.limits.header+2*s.limits.config:
 		return fasthttp.ErrBodyTooLarge
-	case u.large || u.bytes <= s.limits.header+s.limits.body:
+	case u.turn != "" || u.bytes <= s.limits.header+s.limits.body:
 		return nil
 	}
-	select {
-	case s.uploads <- struct{}{}:
-		u.large = true
-		return nil
-	default:
+	host := hostOf(from).String()
+	if _, err := s.uploads.take(host); err != nil {
 		return errUploads
 	}
+	u.turn = host
+	return nil
 }
 
 // end gives the turn back.
 func (u *upload) end(s *Server) {
 	u.bytes = 0
-	if u.large {
-		u.large = false
-		<-s.uploads
+	if u.turn != "" {
+		s.uploads.giveBack(u.turn)
+		u.turn = ""
 	}
 }
