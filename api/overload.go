@@ -39,8 +39,8 @@ func classOf(o route) class {
 // retryAfter is in seconds. A turn becomes free within milliseconds, or when vCenter answers, which nobody knows.
 const retryAfter = "1"
 
-// turns are the operations of one class in flight, or the large uploads. Nobody waits for a turn: a client that is told to come back keeps its place in no queue
-// here, and whoever is not over the limit is answered as fast as ever.
+// turns are the operations of one class in flight, or the large uploads. Nobody waits for a turn: a client that is told to come back keeps
+// its place in no queue here, and whoever is not over the limit is answered as fast as ever.
 type turns struct {
 	class class
 	limit crowding
