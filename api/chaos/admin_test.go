@@ -38,6 +38,19 @@ func (a *administrator) do(op string, n int) {
 	a.note(op, seen.ref.Value+" "+seen.machine(), a.change(ctx, op, seen, vm))
 }
 
+// makeFolder makes the pool's folder before the pool does.
+func (a *administrator) makeFolder() (types.ManagedObjectReference, error) {
+	pools, err := find.NewFinder(a.client).Folder(background(), "/DC0/vm/pools")
+	if err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	folder, err := pools.CreateFolder(background(), poolName)
+	if err != nil {
+		return types.ManagedObjectReference{}, err
+	}
+	return folder.Reference(), nil
+}
+
 func (a *administrator) note(op, what string, err error) {
 	if err != nil {
 		a.w.book.say("administrator: %s %s: %v", op, what, err)

@@ -32,6 +32,7 @@ type machine struct {
 	allocated bool
 	// ended: a terminate was acknowledged. It never comes back. let: a detach was.
 	ended, let bool
+	endedAt    time.Time
 	// over: it was seen to be leaving or gone, and so never counts again, unless it is attached anew.
 	over bool
 	// ran: it was seen RUNNING, so what is said of it since is written on its VM too.
@@ -104,10 +105,18 @@ func (m *model) protected(id string) bool {
 	return held || blessed
 }
 
-func (m *model) hasEnded(id string) bool {
+// hasEnded says whether the machine's termination was acknowledged before then.
+func (m *model) hasEnded(id string, then time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.machines[id] != nil && m.machines[id].ended
+	k := m.machines[id]
+	return k != nil && k.ended && k.endedAt.Before(then)
+}
+
+func (m *model) isMember(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.machines[id] != nil && m.machines[id].allocated
 }
 
 // attaching says whether a claim of the VM is to be expected.
@@ -276,7 +285,7 @@ func (m *model) narrowMachine(r *request, calls []*request) {
 	attached := slices.ContainsFunc(same, func(o *request) bool { return o.Op == "attach" && (o.answer.ok() || o.answer.unknown()) })
 	switch {
 	case r.Op == "terminate" && r.answer.ok() && !attached:
-		k.ended = true
+		k.ended, k.endedAt = true, time.Now()
 	case r.Op == "detach" && r.answer.ok() && !attached:
 		k.let = true
 		m.released[r.vm] = r.machine

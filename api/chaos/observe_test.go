@@ -83,6 +83,9 @@ type snapshot struct {
 
 // observe reads everything that can be read and compares it with the model.
 func (w *world) observe() snapshot {
+	if w.disk.isFull() {
+		w.model.doubtUntil(time.Now().Add(time.Minute)) // what is seen is in the server's memory only
+	}
 	var s snapshot
 	var freeze freezeDoc
 	var config configDoc
@@ -198,6 +201,12 @@ func (w *world) checkFreeze(f freezeDoc) {
 
 // sure says whether what is seen now stays: nothing that was asked for without an answer can still happen.
 func (m *model) sure() bool { return !time.Now().Before(m.doubt) }
+
+func (m *model) doubtUntil(t time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.doubt = t
+}
 
 func (m *model) seeConfig(w *world, c configDoc) {
 	m.mu.Lock()

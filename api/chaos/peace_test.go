@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"time"
-
-	"github.com/vmware/govmomi/find"
 )
 
 // peace ends all trouble, and then the pool has to get where it should be.
@@ -107,9 +105,9 @@ func (w *world) legacy() {
 		switch {
 		case members[id]:
 			delete(members, id)
-		case w.model.hasEnded(id):
+		case w.model.hasEnded(id, time.Now()):
 			w.book.violation(durability, "machine %s was terminated and still has the VM %s", id, vm.ref.Value)
-		case !orphans[vm.ref.Value] && w.inFolder(vm):
+		case !orphans[vm.ref.Value] && vm.folder == w.spy.folder:
 			w.book.violation(convergence, "VM %s is left of machine %s, and nobody reports it", vm.ref.Value, id)
 		}
 	}
@@ -117,12 +115,6 @@ func (w *world) legacy() {
 		w.book.violation(convergence, "machine %s has no VM", id)
 	}
 	w.untouched()
-}
-
-// inFolder says whether the VM is where the pool looks for orphans.
-func (w *world) inFolder(vm sighting) bool {
-	folder, err := find.NewFinder(w.admin.client).Folder(background(), "/DC0/vm/pools/web")
-	return err == nil && folder.Reference() == vm.folder
 }
 
 // orphans are the VMs that the pool reports as such.

@@ -27,6 +27,8 @@ type spy struct {
 	sim   *simulator.Simulator
 	model *model
 	book  *book
+	// folder is the pool's.
+	folder types.ManagedObjectReference
 
 	mu sync.Mutex
 	// proofs are the last readings of a VM's mark by its reference, by process and VM.
@@ -217,17 +219,38 @@ func (s *spy) judgeClone(x *exchange, req *types.CloneVM_Task) {
 	if mark.Pool != poolName || id == "" {
 		s.book.violation(ownership, "clone %s of %s without a mark", req.Name, x.this.Value)
 	}
-	if s.model.hasEnded(id) {
+	if s.model.hasEnded(id, x.began) {
 		s.book.violation(durability, "clone %s for machine %s, which was terminated", req.Name, id)
 	}
 	if ceiling := s.model.ceiling(); ceiling > 0 {
 		s.mu.Lock()
 		running := s.clonesRunning()
 		s.mu.Unlock()
-		if n := len(s.ours()) + running; n >= ceiling {
-			s.book.violation(uniqueness, "clone %s although there are %d VMs under a ceiling of %d", req.Name, n, ceiling)
+		if n := s.known() + running; n >= ceiling {
+			s.book.violation(uniqueness, "clone %s although there are %d VMs, %d of them being cloned, under a ceiling of %d: %v", req.Name, n,
+				running, ceiling, s.names())
 		}
 	}
+}
+
+// known counts the VMs of ours that the pool can know of: those in its folder, and members elsewhere. What it has let be, and somebody has
+// moved away, it cannot find.
+func (s *spy) known() int {
+	n := 0
+	for _, vm := range s.ours() {
+		if vm.folder == s.folder || s.model.isMember(vm.machine()) {
+			n++
+		}
+	}
+	return n
+}
+
+// names are what the VMs of ours are called, and in which machine's name.
+func (s *spy) names() (all []string) {
+	for _, vm := range s.ours() {
+		all = append(all, vm.name+" of "+vm.machine())
+	}
+	return all
 }
 
 // clonesRunning counts the clone tasks that have not ended.

@@ -89,7 +89,9 @@ type exchange struct {
 	// chance is what the call's fate is drawn from: it depends on the seed, the method and how many such calls there were.
 	chance uint64
 	hits   map[string]trouble
-	over   <-chan struct{}
+	// began is when the caller made it.
+	began time.Time
+	over  <-chan struct{}
 }
 
 var (
@@ -126,7 +128,7 @@ func (l *line) RoundTrip(ctx context.Context, req, res soap.HasFault) error {
 
 func (l *line) newExchange(req, res soap.HasFault) *exchange {
 	body := reflect.ValueOf(req).Elem().FieldByName("Req").Elem()
-	x := &exchange{method: body.Type().Name(), req: req, res: res, hits: map[string]trouble{}}
+	x := &exchange{method: body.Type().Name(), req: req, res: res, hits: map[string]trouble{}, began: time.Now()}
 	x.this, _ = reflect.TypeAssert[types.ManagedObjectReference](body.FieldByName("This"))
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -55,6 +55,10 @@ func newWorld(h history, dir string) (*world, error) {
 	w.network = newNetwork(h.Seed, sim.Direct(), w.spy)
 	w.admin = &administrator{w: w, client: client, destroyed: map[string]bool{}}
 	sim.Before(w.network.taskFault)
+	if w.spy.folder, err = w.admin.makeFolder(); err != nil {
+		sim.Close()
+		return nil, err
+	}
 	if w.process, err = w.launch(h.Start.document()); err != nil {
 		sim.Close()
 	}
