@@ -34,7 +34,7 @@ var (
 
 // regular is the number of histories in make check, firstSeed the first one's seed there.
 const (
-	regular   = 24
+	regular   = 8
 	firstSeed = 1
 )
 

@@ -143,7 +143,7 @@ func (s *spy) arrives(l *line, x *exchange) {
 	s.mu.Unlock()
 	switch body := x.req.(type) {
 	case *methods.CloneVM_TaskBody:
-		s.judgeClone(x, body.Req)
+		s.judgeClone(l, x, body.Req)
 	case *methods.PowerOnMultiVM_TaskBody:
 		for _, vm := range body.Req.Vm {
 			s.judge(l, x.method, vm)
@@ -206,7 +206,7 @@ func claims(spec types.VirtualMachineConfigSpec) bool {
 	return len(spec.DeviceChange) == 0 && spec.Name == ""
 }
 
-func (s *spy) judgeClone(x *exchange, req *types.CloneVM_Task) {
+func (s *spy) judgeClone(l *line, x *exchange, req *types.CloneVM_Task) {
 	var mark vsphere.Mark
 	if req.Spec.Config != nil {
 		for _, option := range req.Spec.Config.ExtraConfig {
@@ -221,6 +221,9 @@ func (s *spy) judgeClone(x *exchange, req *types.CloneVM_Task) {
 	}
 	if s.model.hasEnded(id, x.began) {
 		s.book.violation(durability, "clone %s for machine %s, which was terminated", req.Name, id)
+	}
+	if _, hidden := l.lasting("omit"); hidden { // the pool cannot count what it is not shown
+		return
 	}
 	if ceiling := s.model.ceiling(); ceiling > 0 {
 		s.mu.Lock()
