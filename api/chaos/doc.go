@@ -46,7 +46,7 @@
 // The steps, machine ids, latencies (each call has its own, so that virtual time puts them in order), and which call meets which trouble
 // depend on the seed alone. What the scheduler decides is the order of goroutines that are ready at the same instant, and the program draws
 // the pauses between its tries at random, so a transcript may differ in places. A crash counted in moments may therefore strike elsewhere
-// in another run; shrinking gives each candidate two tries.
+// in another run; a history that fails for that alone may shrink less.
 //
 // # Limits
 //

@@ -155,8 +155,10 @@ func (w *world) judge(r *request) {
 
 // busy says that a refusal is about the moment.
 func busy(message string) bool {
-	for _, text := range []string{"being set up", "was busy", "being looked for", "has not been read yet", "another configuration",
-		"cut short by a failure"} {
+	for _, text := range []string{
+		"being set up", "was busy", "being looked for", "has not been read yet", "another configuration",
+		"cut short by a failure",
+	} {
 		if strings.Contains(message, text) {
 			return true
 		}

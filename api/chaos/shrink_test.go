@@ -7,21 +7,10 @@ import (
 )
 
 // shrink looks for a smaller history that still fails: it drops ever smaller pieces of the steps, then calls and acts, then makes what is
-// left plainer. fails plays a history; it is not asked any more after the deadline. Failures that depend on the scheduler may be lost
-// on the way, and so every candidate gets as many tries as it needs to fail, up to tries.
+// left plainer. fails plays a history; it is not asked any more after the deadline. A failure that depends on the scheduler may be lost on
+// the way, and then the history stays larger than it need be.
 func shrink(h history, deadline time.Time, fails func(history) bool) history {
-	const tries = 2
-	still := func(c history) bool {
-		for range tries {
-			if time.Now().After(deadline) {
-				return false
-			}
-			if fails(c) {
-				return true
-			}
-		}
-		return false
-	}
+	still := func(c history) bool { return time.Now().Before(deadline) && fails(c) }
 	for size := max(1, len(h.Steps)/2); size > 0 && time.Now().Before(deadline); size /= 2 {
 		for at := 0; at < len(h.Steps); {
 			c := h.clone()

@@ -180,8 +180,8 @@ func (w *world) inTrouble(lately time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	standing, struck := w.network.standing()
-	return standing > 0 || time.Since(struck) < lately || time.Since(w.troubled) < lately || w.disk.isFull() || !w.full.IsZero() && time.Since(w.full) < lately ||
-		time.Since(w.process.began) < 2*time.Minute
+	return standing > 0 || w.disk.isFull() || time.Since(struck) < lately || time.Since(w.troubled) < lately ||
+		time.Since(w.full) < lately || time.Since(w.process.began) < 2*time.Minute
 }
 
 // revive sweeps up after a process that ended, and starts the next one.
