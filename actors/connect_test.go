@@ -86,6 +86,33 @@ func TestConfiguredDuringShutdown(t *testing.T) {
 	})
 }
 
+// A second configuration while vCenter is asked about the first is no failure of vCenter.
+func TestConfiguredTwiceAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var opens atomic.Int32
+		w := newWorld()
+		p := opened(t, func(context.Context, string, vsphere.Connection, vsphere.Template) (Provider, error) {
+			if opens.Add(1) == 2 {
+				time.Sleep(time.Minute)
+			}
+			return fusedProvider{w, &fuse{}}, nil
+		})
+		defer shut(t, p)
+		if err := p.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = p.Configure(t.Context(), []byte(document)) }()
+		synctest.Wait()
+		if _, err := p.Configure(t.Context(), []byte(document)); KindOf(err) != Conflict {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := p.Configure(t.Context(), []byte(document)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // parting is a provider that counts its end.
 type parting struct {
 	fusedProvider

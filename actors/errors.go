@@ -20,6 +20,8 @@ const (
 	NotStarted
 	// Unavailable: vCenter failed the request or cannot be read; nothing changed that the caller would have to know of.
 	Unavailable
+	// Conflict: another request of the kind is under way; nothing changed, and trying again in a moment helps.
+	Conflict
 )
 
 // Error is a refused or failed request.

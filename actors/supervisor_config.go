@@ -201,8 +201,12 @@ func (s *supervisor) tellConfig(ctx actor.Context) {
 
 // configure checks a new document, against vCenter too, before anything of the old one is given up.
 func (s *supervisor) configure(ctx actor.Context, c configure) {
-	if s.draining || !s.loaded || s.configuring {
-		ctx.Respond(answer{err: refuse(Unavailable, "another configuration is being applied, or the server is starting or shutting down")})
+	switch {
+	case s.draining || !s.loaded:
+		ctx.Respond(answer{err: errStopping()})
+		return
+	case s.configuring:
+		ctx.Respond(answer{err: refuse(Conflict, "another configuration is being applied; try again when that has its answer")})
 		return
 	}
 	s.configuring = true

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
 	"path"
 	"time"
 	"unicode/utf8"
@@ -76,6 +77,8 @@ type entry struct {
 	Time    time.Time `json:"time"`
 	Request string    `json:"request,omitempty"`
 	Who     *who      `json:"who,omitempty"`
+	// Claimed is the user whom a refused login was for.
+	Claimed string `json:"claimed,omitempty"`
 	// From is the address of the connection: what headers say of it, anybody can write.
 	From      string `json:"from"`
 	Method    string `json:"method,omitempty"`
@@ -151,6 +154,9 @@ func entryFrom(r *fasthttp.RequestCtx, began time.Time) entry {
 	}
 	if err, failed := r.UserValue(failureKey).(error); failed {
 		e.Reason = clip(problemOf(err, v5).message, longestReason)
+		if c, ok := errors.AsType[*claim](err); ok {
+			e.Claimed = clip(c.name, longestName)
+		}
 	}
 	return e
 }
@@ -173,7 +179,7 @@ func (e entry) line() []byte {
 
 // subject is whom and what an entry is about; the entries of one subject follow upon each other.
 func (e entry) subject() string {
-	return digestOf(entry{Who: e.Who, From: e.host, Method: e.Method, Route: e.Route, Path: e.Path, Machine: e.Machine})
+	return digestOf(entry{Who: e.Who, Claimed: e.Claimed, From: e.host, Method: e.Method, Route: e.Route, Path: e.Path, Machine: e.Machine})
 }
 
 // content is all that tells an entry from another one of its subject.

@@ -9,7 +9,7 @@ import (
 
 // auditLimits bound how much the audit log says, and how much is remembered for that.
 type auditLimits struct {
-	// reminder is how long entries are only counted that repeat the one before.
+	// reminder is how long entries are only counted that repeat the one before; for refusals it is window, as somebody may be watching.
 	reminder time.Duration
 	// window is the time in which one address gets refusals lines of its own for what it was refused.
 	window   time.Duration
@@ -142,7 +142,7 @@ func (l *ledger) expire(now time.Time) []entry {
 	for _, subject := range slices.Sorted(maps.Keys(l.subjects)) {
 		s := l.subjects[subject]
 		switch {
-		case s.again > 0 && apart(s.since, now, l.limits.reminder):
+		case s.again > 0 && apart(s.since, now, l.patience(s.entry)):
 			lines = append(lines, s.told()...)
 		case s.again == 0 && apart(s.seen, now, l.limits.reminder):
 			delete(l.subjects, subject)
@@ -154,6 +154,14 @@ func (l *ledger) expire(now time.Time) []entry {
 		}
 	}
 	return lines
+}
+
+// patience is how long repetitions of an entry are only counted.
+func (l *ledger) patience(e entry) time.Duration {
+	if e.refused() {
+		return l.limits.window
+	}
+	return l.limits.reminder
 }
 
 // close gives all lines that are owed.

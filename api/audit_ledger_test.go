@@ -113,6 +113,18 @@ func TestLedger(t *testing.T) {
 	}
 }
 
+// TestGuessingShowsSoon: who watches for refusals learns within two windows that they go on.
+func TestGuessingShowsSoon(t *testing.T) {
+	l := newLedger(defaultAuditLimits)
+	for second := range 60 {
+		l.admit(rejected(second, "a", "m"))
+		l.admit(sized(second, "b", 2, 2))
+	}
+	if got := told(l.expire(auditEpoch.Add(61 * time.Second))); got != "a:404x59" {
+		t.Errorf("after a minute: %s", got)
+	}
+}
+
 func TestALineOfRepetitionsSaysSinceWhen(t *testing.T) {
 	l := newLedger(defaultAuditLimits)
 	l.admit(sized(0, "a", 2, 2))

@@ -322,6 +322,20 @@ func TestAuditHasTheCertificate(t *testing.T) {
 	}
 }
 
+func TestAuditHasWhomALoginWasFor(t *testing.T) {
+	for failure, want := range map[error]string{
+		&refused{&claim{"alice", errWrong}, errUnauthorized}: `"claimed":"alice"`,
+		&refused{errUnknown, errUnauthorized}:                `"status":401`,
+	} {
+		var r fasthttp.RequestCtx
+		fail(&r, failure, v5)
+		line := entryOf(&r, auditEpoch, 0).line()
+		if !bytes.Contains(line, []byte(want)) || !bytes.Contains(line, []byte(errUnauthorized.message)) || bytes.Contains(line, []byte("wrong")) {
+			t.Errorf("%s", line)
+		}
+	}
+}
+
 // TestAuditedRequests says which requests are told of.
 func TestAuditedRequests(t *testing.T) {
 	for _, test := range []struct {

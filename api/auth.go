@@ -32,7 +32,7 @@ func newAuthenticator(o Options) (authenticator, *reloaded[authorities], error) 
 	if o.UsersFile == "" && o.ClientCAFile == "" {
 		return open{}, nil, nil
 	}
-	subject, ok := parseRole(cmp.Or(o.ClientRole, admin.String()))
+	subject, ok := parseRole(cmp.Or(o.ClientRole, unnamedRole(o).String()))
 	if !ok {
 		return nil, nil, fmt.Errorf("open authentication: there is no role %q; use one of %s", o.ClientRole, strings.Join(Roles(), ", "))
 	}
@@ -45,6 +45,15 @@ func newAuthenticator(o Options) (authenticator, *reloaded[authorities], error) 
 		d.clients, err = openAuthorities(o.ClientCAFile, o.Log)
 	}
 	return d, d.clients, err
+}
+
+// unnamedRole is that of certificates that nothing is said about. The authority is the operator's own, and so is who has its certificates,
+// until there is a file that says who may what: then to be left out of it, or taken out, must not make anybody more than those in it.
+func unnamedRole(o Options) role {
+	if o.UsersFile == "" {
+		return admin
+	}
+	return nobody
 }
 
 // identify is the one place where a request gets its principal. A certificate that has to be there must be good. Beyond that, what the
@@ -150,25 +159,41 @@ func (d *doorman) token(token string, now time.Time) (principal, error) {
 	return principal{name: user.name, role: user.role, by: TokenUser}, nil
 }
 
-// password takes the same way for every well-formed login until the password has been compared.
 func (d *doorman) password(r *fasthttp.RequestCtx, credentials string, now time.Time) (principal, error) {
 	name, password, err := parseBasic(credentials)
 	if err != nil {
 		return principal{}, err
 	}
-	user, known := d.users.at(now).withPassword(name, d.passwords.of("stand-in", name))
+	return d.logIn(r, name, password, now)
+}
+
+// claim is a login of a user that failed.
+type claim struct {
+	name string
+	err  error
+}
+
+func (c *claim) Error() string { return "user " + strconv.Quote(c.name) + ": " + c.err.Error() }
+func (c *claim) Unwrap() error { return c.err }
+
+// logIn takes the same way for every name until the password has been compared. Only of names that exist a refusal says which it was: as
+// others, people type their passwords.
+func (d *doorman) logIn(r *fasthttp.RequestCtx, name, password string, now time.Time) (principal, error) {
+	user, known := d.users.at(now).withPassword(name)
 	if user == nil {
 		return principal{}, errUnknown
 	}
 	genuine := known && user.inForce(now)
-	err = d.passwords.check(login{hostOf(r.RemoteAddr()), name, password, user.secret, genuine, now})
+	err := d.passwords.check(login{hostOf(r.RemoteAddr()), name, password, user.secret, genuine, now})
 	switch {
 	case errors.Is(err, errWrong) && !known:
 		return principal{}, errUnknown
 	case errors.Is(err, errWrong) && !genuine:
-		return principal{}, errExpired
+		return principal{}, &claim{name, errExpired}
+	case err != nil && known:
+		return principal{}, &claim{name, err}
 	case err != nil:
-		return principal{}, fmt.Errorf("user %s: %w", strconv.Quote(name), err)
+		return principal{}, err
 	}
 	return principal{name: user.name, role: user.role, by: PasswordUser}, nil
 }
@@ -210,8 +235,8 @@ type refused struct {
 	answer *problem
 }
 
-func (e *refused) Error() string { return e.cause.Error() }
-func (e *refused) Unwrap() error { return e.answer }
+func (e *refused) Error() string   { return e.cause.Error() }
+func (e *refused) Unwrap() []error { return []error{e.answer, e.cause} }
 
 // challenge says what to log in with. Simple clients look at the first header only, and all of them know Basic.
 func (d *doorman) challenge(r *fasthttp.RequestCtx) {

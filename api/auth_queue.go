@@ -13,8 +13,9 @@ const (
 	// maxWaiting and maxWaitingEach bound who waits for a password to be checked, altogether and from one address.
 	maxWaiting     = 64
 	maxWaitingEach = 16
-	// longestWait is for one's turn.
-	longestWait = 3 * time.Second
+	// longestWait is for one's turn, which comes after at most one comparison for each other address with a line; a comparison takes up to
+	// some seconds where the hash is dear and the CPU slow.
+	longestWait = 10 * time.Second
 )
 
 var errBusy = errors.New("too many passwords are being checked")

@@ -282,6 +282,7 @@ func TestCertificateRoles(t *testing.T) {
 		"password without file": {Options{}, "anyone", basic("alice", "x"), "anyone", "certificate", admin, "", false},
 		"role for all":          {Options{ClientRole: "viewer"}, "anyone", "", "anyone", "certificate", viewer, "", false},
 		"named":                 {Options{UsersFile: users, ClientRole: "viewer"}, "boss", "", "boss", "certificate", admin, "", false},
+		"not in the file":       {Options{UsersFile: users}, "anyone", "", "anyone", "certificate", nobody, "", false},
 		"named in full":         {Options{UsersFile: users}, "card", "", "CN=card", "certificate", autoscaler, "", false},
 		"looks like a subject":  {Options{UsersFile: users, ClientRole: "nobody"}, "CN=card", "", "CN=card", "certificate", nobody, "", false},
 		"locked out":            {Options{UsersFile: users}, "gone", "", "gone", "certificate", nobody, "", false},
@@ -314,7 +315,7 @@ func TestCertificateRoles(t *testing.T) {
 func TestRefusedLineRaisesNobody(t *testing.T) {
 	ca, ca509 := authority(t)
 	file := usersFile(t, "eve:$x509:viewer", "CN=mallory:$x509:viewer")
-	h := newHouse(t, Options{UsersFile: file, ClientCAFile: ca509})
+	h := newHouse(t, Options{UsersFile: file, ClientCAFile: ca509, ClientRole: "admin"})
 	h.users.every = 0
 	run := serve(t, h.Server)
 	eve := run.open(t, h.tlsTrust(t), issuedTo(t, ca, "eve"))

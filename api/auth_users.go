@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,7 @@ func (a *account) inForce(now time.Time) bool { return a.expires.IsZero() || now
 // accounts are the users of a file, by what they are looked for.
 type accounts struct {
 	passwords map[string]*account
-	// standIns are the same ones, in place of those that do not exist.
+	// standIns are the same ones, in place of those that do not exist, in the order of where their hashes are on a ring.
 	standIns []*account
 	tokens   map[[sha256.Size]byte]*account
 	subjects map[string]*account
@@ -36,6 +37,7 @@ func newAccounts(users []User) *accounts {
 	for _, user := range users {
 		a.add(user)
 	}
+	slices.SortFunc(a.standIns, func(x, y *account) int { return cmp.Compare(onRing(x.secret), onRing(y.secret)) })
 	return a
 }
 
@@ -62,13 +64,21 @@ func (a *accounts) lockOut(name string) {
 	}
 }
 
-// withPassword finds who logs in with a password. For a name that does not exist, somebody else stands in, always the same one: so the
-// time that an answer takes says nothing about the name. It returns nil when nobody has a password.
-func (a *accounts) withPassword(name string, f fingerprint) (found *account, known bool) {
+// withPassword finds who logs in with a password. For a name that does not exist, somebody else stands in, so that the time that an answer
+// takes says nothing about the name: always the same one, also after a restart and after most changes of the file, whatever their hashes
+// cost. It returns nil when nobody has a password.
+func (a *accounts) withPassword(name string) (found *account, known bool) {
 	if found, known = a.passwords[name]; known || len(a.standIns) == 0 {
 		return found, known
 	}
-	return a.standIns[binary.BigEndian.Uint64(f[:])%uint64(len(a.standIns))], false
+	i, _ := slices.BinarySearchFunc(a.standIns, onRing(name), func(one *account, at uint64) int { return cmp.Compare(onRing(one.secret), at) })
+	return a.standIns[i%len(a.standIns)], false
+}
+
+// onRing is a place that nobody can tell for a secret that he does not have.
+func onRing(text string) uint64 {
+	sum := sha256.Sum256([]byte(text))
+	return binary.BigEndian.Uint64(sum[:])
 }
 
 // withToken looks a token up by its hash. The time that takes may tell something about the hash, but nobody can choose a token by its hash.

@@ -10,8 +10,6 @@ var (
 	errGone    = &problem{fasthttp.StatusServiceUnavailable, "the connection had to make room for others; try again", nil}
 	errFraming = &problem{fasthttp.StatusBadRequest, "the request's headers can be read in more than one way; send HTTP/1.1, each header " +
 		"on one line that ends with CR and LF, and either Content-Length or Transfer-Encoding: chunked", nil}
-	errOrigin = &problem{fasthttp.StatusForbidden, "a browser made this request on behalf of another site, which is not allowed; " +
-		"send it from a program, or from this server's own address", nil}
 )
 
 // acceptable turns requests away before anybody asks who sends them or what for.
@@ -24,9 +22,6 @@ func (s *Server) acceptable(r *fasthttp.RequestCtx) error {
 		r.SetConnectionClose()
 		linger(r.Conn())
 		return errFraming
-	case crossSite(r):
-		s.metrics.refuse(originRefused)
-		return errOrigin
 	}
 	return nil
 }

@@ -43,6 +43,8 @@ func statusOf(kind actors.ErrorKind, versions version) int {
 		return fasthttp.StatusBadRequest
 	case actors.NotFound:
 		return fasthttp.StatusNotFound
+	case actors.Conflict:
+		return fasthttp.StatusConflict
 	case actors.Unavailable:
 		if versions == v2 {
 			return fasthttp.StatusInternalServerError

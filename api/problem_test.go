@@ -18,6 +18,7 @@ func TestErrorKinds(t *testing.T) {
 	}{
 		{&actors.Error{Kind: actors.Invalid, Message: "too big"}, 400, 400, "too big", "request id r1"},
 		{&actors.Error{Kind: actors.NotFound, Message: "unrecognized machine: x"}, 404, 404, "unrecognized machine: x", "request id r1"},
+		{&actors.Error{Kind: actors.Conflict, Message: "another"}, 409, 409, "another", "request id r1"},
 		{&actors.Error{Kind: actors.NotStarted, Message: "not started"}, 500, 500, "not started", "request id r1"},
 		{&actors.Error{Kind: actors.Unavailable, Message: "no vCenter", Err: cause}, 502, 500, "no vCenter", cause.Error() + "; request id r1"},
 		{fmt.Errorf("ask: %w", &actors.Error{Kind: actors.Invalid, Message: "m", Err: cause}), 400, 400, "m", cause.Error() + "; request id r1"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -94,14 +95,18 @@ func (f *reloaded[T]) refresh() error {
 	return nil
 }
 
-// readDocument also returns which file it has read: another may have taken its name in the meantime.
+// readDocument also returns which file it has read: another may have taken its name in the meantime. It does not wait for who may one day
+// write into a named pipe.
 func readDocument(name string) (document, os.FileInfo, error) {
-	file, err := os.Open(name)
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return document{}, nil, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("read %s: it is not a regular file", name)
+	}
 	if err != nil {
 		return document{}, nil, err
 	}

@@ -101,6 +101,11 @@ func (s *Server) dispatch(r *fasthttp.RequestCtx) {
 		return
 	}
 	r.SetUserValue(callerKey, who)
+	if crossSite(r) {
+		s.metrics.refuse(originRefused)
+		fail(r, errOrigin, v5)
+		return
+	}
 	original := string(r.URI().PathOriginal())
 	path, ok := canonical(original)
 	if !ok || schemeless(r.Request.Header.RequestURI()) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,8 +21,8 @@ type keyPair struct {
 
 	mu      sync.Mutex
 	loaded  [2]os.FileInfo
-	current *tls.Certificate
 	failure error
+	current atomic.Pointer[tls.Certificate]
 }
 
 func openKeyPair(o Options) (*keyPair, error) {
@@ -40,12 +41,14 @@ func openKeyPair(o Options) (*keyPair, error) {
 }
 
 // certificate is for tls.Config.GetCertificate. Looking at two files costs nothing next to a handshake, and needs no watcher. A pair that
-// cannot be read, perhaps because only one of the files is replaced yet, leaves the last one in place.
+// cannot be read, perhaps because only one of the files is replaced yet, leaves the last one in place. Who comes while another looks is not
+// kept waiting.
 func (p *keyPair) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.report(p.refresh())
-	return p.current, nil
+	if p.mu.TryLock() {
+		defer p.mu.Unlock()
+		p.report(p.refresh())
+	}
+	return p.current.Load(), nil
 }
 
 // report warns of a failure to reload, but not again for each handshake.
@@ -58,7 +61,7 @@ func (p *keyPair) report(err error) {
 
 // refresh loads the pair if the files are not those loaded last.
 func (p *keyPair) refresh() error {
-	if p.renew != nil && (p.current == nil || expiring(p.current.Leaf, time.Now())) {
+	if current := p.current.Load(); p.renew != nil && (current == nil || expiring(current.Leaf, time.Now())) {
 		if err := p.renew(); err != nil {
 			return err
 		}
@@ -70,11 +73,20 @@ func (p *keyPair) refresh() error {
 	if same(found[0], p.loaded[0]) && same(found[1], p.loaded[1]) {
 		return nil
 	}
-	pair, err := tls.LoadX509KeyPair(p.certFile, p.keyFile)
+	certificate, _, err := readDocument(p.certFile)
 	if err != nil {
 		return err
 	}
-	p.current, p.loaded = &pair, found
+	key, _, err := readDocument(p.keyFile)
+	if err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(certificate.text, key.text)
+	if err != nil {
+		return err
+	}
+	p.loaded = found
+	p.current.Store(&pair)
 	return nil
 }
 

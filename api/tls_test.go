@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -48,6 +50,36 @@ func (run *running) serial(t *testing.T) string {
 	}
 	defer func() { _ = c.Close() }()
 	return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
+}
+
+// TestReloadWaitsForNobody puts named pipes in the places of files: nothing waits for who may write into them, and a file that comes back counts.
+func TestReloadWaitsForNobody(t *testing.T) {
+	pair := pairIn(t)
+	p, err := openKeyPair(Options{CertFile: pair.certFile(), KeyFile: pair.keyFile(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _ := p.certificate(nil)
+	users := usersFile(t, "a:$x509:admin")
+	accounts, err := openUsers(users, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{pair.certFile(), pair.keyFile(), users} {
+		if err := errors.Join(os.Remove(name), syscall.Mkfifo(name, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if after, err := p.certificate(nil); after != before || err != nil {
+		t.Errorf("%v, %v", after, err)
+	}
+	if accounts.at(time.Now()).subjects["a"] == nil {
+		t.Error("a pipe took the users away")
+	}
+	writeUsers(t, users, "b:$x509:admin")
+	if accounts.at(time.Now().Add(time.Minute)).subjects["b"] == nil {
+		t.Error("the users' file that came back is not read")
+	}
 }
 
 func TestCertificateIsReloaded(t *testing.T) {
@@ -171,7 +203,7 @@ func TestSelfSigned(t *testing.T) {
 	}
 	_ = response.Body.Close()
 
-	leaf := server.pair.current.Leaf
+	leaf := server.pair.current.Load().Leaf
 	for _, host := range []string{"localhost", "127.0.0.1", "::1"} {
 		if err := leaf.VerifyHostname(host); err != nil {
 			t.Error(err)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -73,6 +74,33 @@ func TestParseUsers(t *testing.T) {
 				t.Errorf("quoted or taken: %v", err)
 			}
 		})
+	}
+}
+
+// TestStandIns: who stands in for a name that does not exist is the same after a restart, and after a change that is not about him.
+func TestStandIns(t *testing.T) {
+	secretOf := func(i int) string { return fmt.Sprintf("%s%02d", secretHash[:58], i) }
+	var users []User
+	for i := range 20 {
+		users = append(users, User{Name: fmt.Sprint("user", i), Secret: secretOf(i)})
+	}
+	all, again, fewer := newAccounts(users), newAccounts(users), newAccounts(users[1:])
+	seen := make(map[string]bool)
+	for i := range 500 {
+		name := fmt.Sprint("stranger", i)
+		one, known := all.withPassword(name)
+		other, _ := again.withPassword(name)
+		third, _ := fewer.withPassword(name)
+		if known || one.name != other.name || one.name != "user0" && third.name != one.name {
+			t.Fatalf("%s: %+v, %+v, %+v, %t", name, one, other, third, known)
+		}
+		seen[one.name] = true
+	}
+	if len(seen) < 10 {
+		t.Errorf("only %d of 20 stand in", len(seen))
+	}
+	if one, known := newAccounts(nil).withPassword("stranger"); one != nil || known {
+		t.Errorf("%+v", one)
 	}
 }
 

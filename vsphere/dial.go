@@ -13,7 +13,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -159,7 +158,7 @@ func (t trust) roots() (*x509.CertPool, error) {
 	if t.caFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(t.caFile)
+	pem, err := readFile(t.caFile)
 	if err == nil {
 		pool := x509.NewCertPool()
 		if pool.AppendCertsFromPEM(pem) {

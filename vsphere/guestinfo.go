@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 )
@@ -41,7 +40,7 @@ func textOrFile(text, file, key string) ([]byte, error) {
 	if file == "" {
 		return []byte(text), nil
 	}
-	b, err := os.ReadFile(file)
+	b, err := readFile(file)
 	if err != nil {
 		return nil, &Error{Kind: Misconfigured, Object: file, Err: err, Hint: key + " must be a readable file"}
 	}

@@ -20,7 +20,7 @@ func (c Connection) password() passwordSource {
 func (p passwordSource) read() (string, error) {
 	switch {
 	case p.file != "":
-		text, err := os.ReadFile(p.file)
+		text, err := readFile(p.file)
 		return strings.TrimRight(string(text), "\r\n"), err
 	case p.variable != "":
 		return os.Getenv(p.variable), nil

@@ -23,7 +23,7 @@ func (o *serveOptions) accessTable() []option {
 			help: "`mode` of --client-ca: require certificates of everybody, or request them, and let --users in without",
 		},
 		{
-			flag: "client-role", value: &o.clientRole, check: o.checkClientRole,
+			flag: "client-role", value: &o.clientRole, check: o.checkClientRole, otherwise: "nobody; admin without --users",
 			help: "`role` of client certificates that --users does not name: " + strings.Join(api.Roles(), ", "),
 		},
 		{
@@ -46,7 +46,10 @@ func (o *serveOptions) checkClientAuth() error {
 }
 
 func (o *serveOptions) checkClientRole() error {
-	if o.clientCA == "" && o.clientRole != newServeOptions().clientRole {
+	switch {
+	case o.clientRole == "":
+		return nil
+	case o.clientCA == "":
 		return errors.New("needs --client-ca")
 	}
 	return among(&o.clientRole, api.Roles()...)()

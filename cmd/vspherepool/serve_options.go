@@ -22,7 +22,6 @@ func newServeOptions() *serveOptions {
 	return &serveOptions{
 		listen:              "127.0.0.1:8443",
 		clientAuth:          "require",
-		clientRole:          "admin",
 		simulatorCloneDelay: 2 * time.Second,
 		simulatorBootDelay:  3 * time.Second,
 		logLevel:            "info",

@@ -144,8 +144,7 @@ func removeUser(p process, file, name string) error {
 		return nil
 	})
 	if err == nil && certificate {
-		fmt.Fprintf(p.stderr, "the certificate of %s has the role of serve's --client-role now, which is admin by default; to lock it out, "+
-			"use user add --certificate --role nobody\n", name)
+		fmt.Fprintf(p.stderr, "the certificate of %s has the role of serve's --client-role now: nobody, unless you said otherwise\n", name)
 	}
 	return err
 }
