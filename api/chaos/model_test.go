@@ -16,6 +16,8 @@ type model struct {
 	started set[bool]
 	frozen  set[bool]
 	config  []settings
+	// configured is when it was acknowledged last.
+	configured time.Time
 	// machines are those that anybody ever saw or asked about.
 	machines map[string]*machine
 	// claimable are the VMs that an attach may be marking now, by reference, until when.
@@ -39,6 +41,8 @@ type machine struct {
 	ran bool
 	// doubtful: a change of its status was not acknowledged, and so its VM may tell another one than the journal.
 	doubtful bool
+	// excused: it was protected, or somebody asked to attach it. Then its VM may be left, as an orphan that is reported.
+	excused bool
 	// membership, hold and service are its possible statuses.
 	membership set[membership]
 	hold       set[bool]
@@ -113,6 +117,13 @@ func (m *model) hasEnded(id string, then time.Time) bool {
 	return k != nil && k.ended && k.endedAt.Before(then)
 }
 
+// mayBeOrphaned says whether the machine may leave a VM behind that is no member's.
+func (m *model) mayBeOrphaned(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.machines[id] != nil && m.machines[id].excused
+}
+
 func (m *model) isMember(id string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -126,10 +137,13 @@ func (m *model) attaching(ref string) bool {
 	return time.Now().Before(m.claimable[ref])
 }
 
-// ceiling is the one that certainly holds; 0: none does.
-func (m *model) ceiling() int {
+// ceiling is the one that certainly holds, and did then; 0: none does.
+func (m *model) ceiling(then time.Time) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.configured.After(then) {
+		return 0
+	}
 	highest := 0
 	for _, c := range m.config {
 		if c.Ceiling == 0 {
@@ -173,6 +187,7 @@ func (m *model) widen(r *request) {
 	case "attach":
 		if r.machine != "" {
 			k := m.machine(r.machine)
+			k.excused = true
 			k.membership, k.hold, k.service = k.membership.with(membership{true, true}), k.hold.with(false), k.service.with("UNKNOWN")
 		}
 	}
@@ -237,7 +252,7 @@ func (m *model) narrowPool(calls []*request) {
 		switch {
 		case r.Op != "configure":
 		case r.answer.ok():
-			m.config = []settings{*r.Settings}
+			m.config, m.configured = []settings{*r.Settings}, time.Now()
 		case !r.answer.unknown() && r.answer.Status != http502:
 			m.config = m.config[:len(m.config)-1]
 		}

@@ -323,6 +323,7 @@ func (m *model) seeMachine(w *world, d machineDoc) {
 	case k.over:
 		w.book.violation(durability, "machine %s had left the pool and is %s", d.ID, d.MachineState)
 	}
+	k.excused = k.excused || !d.MembershipStatus.Evictable
 	k.allocated, k.ran = true, k.ran || d.MachineState == "RUNNING"
 	m.seeStatus(w, k, d)
 }

@@ -109,6 +109,8 @@ func (w *world) legacy() {
 			w.book.violation(durability, "machine %s was terminated and still has the VM %s", id, vm.ref.Value)
 		case !orphans[vm.ref.Value] && vm.folder == w.spy.folder:
 			w.book.violation(convergence, "VM %s is left of machine %s, and nobody reports it", vm.ref.Value, id)
+		case !w.model.mayBeOrphaned(id) && w.eyes.lost.IsZero() && !w.network.hid:
+			w.book.violation(convergence, "VM %s is left of machine %s, which nobody protected or attached", vm.ref.Value, id)
 		}
 	}
 	for id := range members {

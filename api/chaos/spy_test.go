@@ -51,6 +51,9 @@ type proof struct {
 // proofAge is how long after its reading a mark may be acted upon: answers can be late, and calls for several VMs are gathered.
 const proofAge = 3 * time.Minute
 
+// ceilingTime is how long before a clone a ceiling must have been in force: what has been begun goes on.
+const ceilingTime = 5 * time.Second
+
 // sighting is a VM as it is.
 type sighting struct {
 	ref    types.ManagedObjectReference
@@ -225,7 +228,7 @@ func (s *spy) judgeClone(l *line, x *exchange, req *types.CloneVM_Task) {
 	if _, hidden := l.lasting("omit"); hidden { // the pool cannot count what it is not shown
 		return
 	}
-	if ceiling := s.model.ceiling(); ceiling > 0 {
+	if ceiling := s.model.ceiling(x.began.Add(-ceilingTime)); ceiling > 0 {
 		s.mu.Lock()
 		running := s.clonesRunning()
 		s.mu.Unlock()

@@ -35,6 +35,8 @@ type network struct {
 	troubles []*standing
 	// struck is when one of them last did.
 	struck time.Time
+	// hid: VMs were not shown, or not as they were, at some time.
+	hid bool
 	// changed is closed when the troubles change.
 	changed chan struct{}
 	// session is the key of the sessions that vCenter knows; it is raised to end them all.
@@ -56,6 +58,7 @@ func newNetwork(seed uint64, backend soap.RoundTripper, s *spy) *network {
 func (n *network) trouble(t trouble) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.hid = n.hid || t.Kind == "omit" || t.Kind == "disconnected"
 	n.troubles = append(n.troubles, &standing{trouble: t})
 }
 

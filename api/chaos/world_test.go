@@ -37,6 +37,8 @@ type world struct {
 	lose bool
 	// troubled is when something was last made wrong on purpose, full when the disk last became full, or free again.
 	troubled, full time.Time
+	// acted is when anybody but the clients did anything, by the runner's own account.
+	acted time.Time
 }
 
 func newWorld(h history, dir string) (*world, error) {
@@ -91,7 +93,10 @@ func (w *world) play(s step) {
 	calls := w.resolve(s.Calls)
 	w.model.begin(calls)
 	w.together(calls, s.Acts)
-	certain := len(s.Acts) == 0 && !w.inTrouble(10*time.Minute)
+	certain := s.Pause <= 60 && len(s.Acts) == 0 && time.Since(w.acted) > 10*time.Minute && !w.inTrouble(10*time.Minute)
+	if len(s.Acts) > 0 {
+		w.acted = time.Now()
+	}
 	for _, r := range calls {
 		w.book.say("%s -> %d %s (%s)", r, r.answer.Status, strings.TrimSpace(string(r.answer.Body)), r.answer.Took.Round(time.Millisecond))
 		w.judge(r)
