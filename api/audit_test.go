@@ -330,7 +330,8 @@ func TestAuditHasWhomALoginWasFor(t *testing.T) {
 		var r fasthttp.RequestCtx
 		fail(&r, failure, v5)
 		line := entryOf(&r, auditEpoch, 0).line()
-		if !bytes.Contains(line, []byte(want)) || !bytes.Contains(line, []byte(errUnauthorized.message)) || bytes.Contains(line, []byte("wrong")) {
+		answer := []byte(errUnauthorized.message)
+		if !bytes.Contains(line, []byte(want)) || !bytes.Contains(line, answer) || bytes.Contains(line, []byte("wrong")) {
 			t.Errorf("%s", line)
 		}
 	}

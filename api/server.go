@@ -26,7 +26,7 @@ type Options struct {
 	ClientCAFile string
 	// ClientCertOptional lets users of UsersFile in without such a certificate.
 	ClientCertOptional bool
-	// ClientRole is one of [Roles]: that of certificates whose subject UsersFile does not name. Empty is nobody, and admin without a UsersFile.
+	// ClientRole is one of [Roles]: that of certificates whose subject UsersFile does not name. Empty is nobody; without a UsersFile, admin.
 	ClientRole string
 	// UsersFile, if set, is a file of [Users], who have to log in. It is read again when it changes. Without it and ClientCAFile whoever
 	// reaches the server may do anything.

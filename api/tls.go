@@ -73,21 +73,25 @@ func (p *keyPair) refresh() error {
 	if same(found[0], p.loaded[0]) && same(found[1], p.loaded[1]) {
 		return nil
 	}
-	certificate, _, err := readDocument(p.certFile)
-	if err != nil {
-		return err
-	}
-	key, _, err := readDocument(p.keyFile)
-	if err != nil {
-		return err
-	}
-	pair, err := tls.X509KeyPair(certificate.text, key.text)
+	pair, err := loadKeyPair(p.certFile, p.keyFile)
 	if err != nil {
 		return err
 	}
 	p.loaded = found
 	p.current.Store(&pair)
 	return nil
+}
+
+func loadKeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	certificate, _, err := readDocument(certFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, _, err := readDocument(keyFile)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(certificate.text, key.text)
 }
 
 func statBoth(certFile, keyFile string) (found [2]os.FileInfo, err error) {

@@ -52,7 +52,8 @@ func (run *running) serial(t *testing.T) string {
 	return c.ConnectionState().PeerCertificates[0].SerialNumber.String()
 }
 
-// TestReloadWaitsForNobody puts named pipes in the places of files: nothing waits for who may write into them, and a file that comes back counts.
+// TestReloadWaitsForNobody puts named pipes in the places of files: nothing waits for who may write into them, and a file
+// that comes back counts.
 func TestReloadWaitsForNobody(t *testing.T) {
 	pair := pairIn(t)
 	p, err := openKeyPair(Options{CertFile: pair.certFile(), KeyFile: pair.keyFile(), Log: slog.New(slog.DiscardHandler)})

@@ -63,7 +63,8 @@ func newDoorman() *doorman {
 // of is an account at the doorman's.
 func (d *doorman) of(password, file string) *account {
 	a := &account{
-		user: "pool", from: passwordSource{text: password, file: file}, guard: newGuard("salt", vcenterRests), vim: scripted(d), vcenter: "uuid-1",
+		user: "pool", from: passwordSource{text: password, file: file}, guard: newGuard("salt", vcenterRests), vim: scripted(d),
+		vcenter: "uuid-1",
 	}
 	a.dialect = &dialect{}
 	a.dialect.agree(d.about.ApiVersion)
