@@ -129,13 +129,15 @@ func (m *machineActor) arm(ctx actor.Context, d time.Duration) {
 	m.stopTimer = after(ctx, d, timerFired{m.timerGen})
 }
 
-// told does what the supervisor decided, or says that it has no use for it. While a caller's request is served it has to wait.
+// told does what the supervisor decided, or says that it has no use for it. While a caller's request is served it has to wait, and if that
+// protects the machine meanwhile, the decision to retire it is void.
 func (m *machineActor) told(ctx actor.Context, o outcome) {
 	if m.calls.occupied() {
 		m.orders = append(m.orders, o)
 		return
 	}
-	if !m.happen(ctx, o) {
+	protected := o.on == retireRequested && !m.rec.evictable()
+	if protected || !m.happen(ctx, o) {
 		m.decline(ctx)
 	}
 }
