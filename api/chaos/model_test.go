@@ -124,12 +124,6 @@ func (m *model) mayBeOrphaned(id string) bool {
 	return m.machines[id] != nil && m.machines[id].excused
 }
 
-func (m *model) isMember(id string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.machines[id] != nil && m.machines[id].allocated
-}
-
 // attaching says whether a claim of the VM is to be expected.
 func (m *model) attaching(ref string) bool {
 	m.mu.Lock()

@@ -239,16 +239,10 @@ func (s *spy) judgeClone(l *line, x *exchange, req *types.CloneVM_Task) {
 	}
 }
 
-// known counts the VMs of ours that the pool can know of: those in its folder, and members elsewhere. What it has let be, and somebody has
-// moved away, it cannot find.
+// known counts the VMs of ours that the pool can know of: those in its folder. What it has let be, and somebody has moved away, it cannot
+// find.
 func (s *spy) known() int {
-	n := 0
-	for _, vm := range s.ours() {
-		if vm.folder == s.folder || s.model.isMember(vm.machine()) {
-			n++
-		}
-	}
-	return n
+	return len(slices.DeleteFunc(s.ours(), func(vm sighting) bool { return vm.folder != s.folder }))
 }
 
 // names are what the VMs of ours are called, and in which machine's name.
