@@ -191,14 +191,15 @@ func (j *boltJournal) renew(with image) error {
 	}
 	info, err := file.Stat()
 	if err == nil {
-		err = moveOver(j.path+".new", j.path)
+		err = os.Rename(j.path+".new", j.path)
 	}
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
 	_ = j.drop() // whatever is wrong with it
-	j.file, j.db, j.size, j.failed = file, db, info.Size(), nil
-	return nil
+	j.file, j.db, j.size = file, db, info.Size()
+	j.failed = syncName(j.path) // the new file is the journal from now on, even if a crash could bring the old one back
+	return j.failed
 }
 
 // makeFile writes an image to a new file. It is committed twice, so that both of bbolt's meta pages have it: if one is damaged later, the
@@ -225,12 +226,9 @@ func makeFile(path string, with image) (*os.File, *bbolt.DB, error) {
 	return file, db, nil
 }
 
-// moveOver is a rename that a crash leaves done or undone.
-func moveOver(from, to string) error {
-	if err := os.Rename(from, to); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(to))
+// syncName makes durable which file has a name.
+func syncName(path string) error {
+	dir, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

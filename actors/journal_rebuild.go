@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 
 	"vspherepool/vsphere"
@@ -52,7 +53,10 @@ func rebuildJournal(path string, desired *int, at time.Time) (RebuiltJournal, er
 		return done, err
 	}
 	if err := found.rewrite(path, desired); err != nil {
-		return done, errors.Join(err, os.Remove(kept))
+		if there, _ := isAt(file, path); there { // otherwise what was kept is the only one left
+			err = errors.Join(err, os.Remove(kept))
+		}
+		return done, err
 	}
 	done.Kept = kept
 	return done, nil
@@ -68,7 +72,10 @@ func keep(path string, raw []byte) error {
 		return err
 	}
 	_, err = f.Write(raw)
-	return errors.Join(err, f.Sync(), f.Close())
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
 }
 
 // rewrite makes the new file, and puts it in the old one's place.
@@ -81,7 +88,26 @@ func (s salvaged) rewrite(path string, desired *int) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(moveOver(path+".new", path), closeBolt(file, db, nil))
+	err = bequeath(file, path)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err == nil {
+		err = syncName(path)
+	}
+	return errors.Join(err, closeBolt(file, db, nil))
+}
+
+// bequeath gives a file to whom the old one belongs: root may mend the journal of a server that runs as somebody else.
+func bequeath(file *os.File, old string) error {
+	info, err := os.Stat(old)
+	if err != nil {
+		return err
+	}
+	if owner, known := info.Sys().(*syscall.Stat_t); known && os.Geteuid() == 0 {
+		return file.Chown(int(owner.Uid), int(owner.Gid))
+	}
+	return nil
 }
 
 // trusted are the records that the next start may begin with. They may be older than what happened, so the members are looked for as
