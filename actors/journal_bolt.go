@@ -22,7 +22,7 @@ import (
 type boltJournal struct {
 	path string
 	mu   sync.Mutex
-	// held is what the file holds, durably.
+	// held is what the file holds, durably; during a write, what it is to hold.
 	held image
 	db   *bbolt.DB
 	// file is the open and locked file that db works on, size its length: it never shrinks by itself.
@@ -100,22 +100,24 @@ func (j *boltJournal) Load() (State, error) {
 func (j *boltJournal) Write(changes []Change) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	next, entries, err := j.held.with(changes)
-	if err != nil {
-		return fmt.Errorf("write journal: %w", err)
+	before := j.held.only(changes)
+	entries, err := j.held.take(changes)
+	if err == nil {
+		err = j.store(entries)
 	}
-	if err := j.store(next, entries); err != nil {
+	if err != nil {
+		j.held.restore(before)
 		return fmt.Errorf("write journal: %w", plainly(err))
 	}
-	j.held = next
 	return nil
 }
 
-func (j *boltJournal) store(next image, entries []entry) error {
+// store writes what changed in the image, or all of it.
+func (j *boltJournal) store(entries []entry) error {
 	if j.failed != nil {
-		return j.renew(next)
+		return j.renew(j.held)
 	}
-	if j.failed = j.update(entries); j.failed != nil && j.renew(next) != nil {
+	if j.failed = j.update(entries); j.failed != nil && j.renew(j.held) != nil {
 		return j.failed
 	}
 	return nil
@@ -246,7 +248,9 @@ func closeBolt(file *os.File, db *bbolt.DB, failure error) error {
 	case db != nil && !errors.Is(failure, errFlawed):
 		return db.Close()
 	case file != nil:
-		return file.Close()
+		if err := file.Close(); !errors.Is(err, fs.ErrClosed) { // bbolt closes what it cannot open
+			return err
+		}
 	}
 	return nil
 }

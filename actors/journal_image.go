@@ -63,18 +63,39 @@ func (s checksum) add(bucket, key string, raw []byte) checksum {
 	return s
 }
 
-// with is the image after the changes, and what has to be stored for that.
-func (i image) with(changes []Change) (image, []entry, error) {
-	i.machines = maps.Clone(i.machines)
+// take makes the changes, and tells what has to be stored for that. An error leaves some of them made.
+func (i *image) take(changes []Change) ([]entry, error) {
 	var entries []entry
 	for _, c := range changes {
 		e, err := i.change(c)
 		if err != nil {
-			return image{}, nil, err
+			return nil, err
 		}
 		entries = append(entries, e)
 	}
-	return i, append(entries, i.seal()), nil
+	return append(entries, i.seal()), nil
+}
+
+// only is the part of the image that the changes touch, with nil for a machine that it does not have. It costs as much as they are.
+func (i image) only(changes []Change) image {
+	part := image{pool: i.pool, machines: map[vsphere.MachineID][]byte{}, sum: i.sum}
+	for _, c := range changes {
+		switch {
+		case c.machine != nil:
+			part.machines[c.machine.ID] = i.machines[c.machine.ID]
+		case c.pool == nil:
+			part.machines[c.forget] = i.machines[c.forget]
+		}
+	}
+	return part
+}
+
+// restore puts back what only gave.
+func (i *image) restore(part image) {
+	for id, raw := range part.machines {
+		i.set(machinesBucket, string(id), raw)
+	}
+	i.pool, i.sum = part.pool, part.sum
 }
 
 func (i *image) change(c Change) (entry, error) {

@@ -61,6 +61,15 @@ func TestAJournalOnARealFullDisk(t *testing.T) {
 	kept(t, j, path, len(s.Machines)+1)
 }
 
+func TestANewJournalOnAFullDisk(t *testing.T) {
+	dir := mount(t, "size=64k")
+	_ = os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 1<<20), 0o600) // as far as it goes
+	_, err := OpenJournal(filepath.Join(dir, "journal"))
+	if !errors.Is(err, syscall.ENOSPC) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestAJournalOnAReadOnlyFileSystem(t *testing.T) {
 	dir := mount(t, "size=2m")
 	path := filepath.Join(dir, "journal")

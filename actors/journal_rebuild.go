@@ -80,8 +80,8 @@ func keep(path string, raw []byte) error {
 
 // rewrite makes the new file, and puts it in the old one's place.
 func (s salvaged) rewrite(path string, desired *int) error {
-	i, _, err := newImage().with(s.trusted(desired))
-	if err != nil {
+	i := newImage()
+	if _, err := i.take(s.trusted(desired)); err != nil {
 		return err
 	}
 	file, db, err := makeFile(path+".new", i)

@@ -31,8 +31,8 @@ func FuzzRecords(f *testing.F) {
 				return
 			}
 			changes := []Change{{pool: &s.Pool}, {machine: &s.Machines[0]}}
-			written, _, err := newImage().with(changes)
-			if err != nil {
+			written := newImage()
+			if _, err := written.take(changes); err != nil {
 				t.Fatalf("%s, %s cannot be written again: %v", pool, machine, err)
 			}
 			again, err := written.state()
