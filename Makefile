@@ -30,7 +30,7 @@ SEED ?=
 
 .PHONY: chaos
 chaos: ## play RUNS random histories of calls, changes, faults and crashes from SEED on, in virtual time
-	cd api/chaos && go test -run '^TestChaos$$' -count=1 -timeout 0 . -runs=$(RUNS) -seed=$(SEED)
+	cd api/chaos && go test -run '^TestChaos$$' -count=1 -timeout 0 -runs=$(RUNS) -seed=$(SEED)
 
 .PHONY: soak
 soak: ## load and trouble for an hour, or SOAK=5m: nothing may grow
