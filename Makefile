@@ -55,7 +55,9 @@ lint: $(GOLANGCI) ## check the format, vet and lint
 	$(GOLANGCI) run ./...
 
 .PHONY: check
-check: lint test ## all that CI checks; the tests fail on generated files that are out of date
+check: RUNS = 24
+check: SEED = 1
+check: lint test chaos ## all that CI checks; the tests fail on generated files that are out of date
 
 FUZZTIME ?= 30s
 
