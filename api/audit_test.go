@@ -331,7 +331,7 @@ func TestAuditHasWhomALoginWasFor(t *testing.T) {
 		fail(&r, failure, v5)
 		line := entryOf(&r, auditEpoch, 0).line()
 		answer := []byte(errUnauthorized.message)
-		if !bytes.Contains(line, []byte(want)) || !bytes.Contains(line, answer) || bytes.Contains(line, []byte("wrong")) {
+		if !bytes.Contains(line, []byte(want)) || !bytes.Contains(line, answer) || bytes.Contains(line, []byte(errWrong.Error())) {
 			t.Errorf("%s", line)
 		}
 	}

@@ -225,8 +225,9 @@ func (d *doorman) refuse(r *fasthttp.RequestCtx, cause error) error {
 }
 
 var errUnauthorized = &problem{
-	status:  fasthttp.StatusUnauthorized,
-	message: "this server has to know who is asking: send the name and password, the token, or the client certificate of one of its users",
+	status: fasthttp.StatusUnauthorized,
+	message: "this server has to know who is asking: send the name and password, the token, or the client certificate of one of its users; " +
+		"what was sent, if anything, is wrong, removed or expired",
 }
 
 // refused has one text for the log and another for the client.

@@ -43,20 +43,35 @@ func (o option) define(flags *pflag.FlagSet) {
 	}
 }
 
-// settle gives the value its final form: the flag's, else the environment's, else the default.
-func (o option) settle(flags *pflag.FlagSet, getenv func(string) string) error {
-	name := "--" + o.flag
-	if text := getenv(o.variable()); text != "" && !flags.Changed(o.flag) {
-		name = o.variable()
-		if err := flags.Set(o.flag, text); err != nil {
-			return usage("%s: %w", name, err)
+// settle gives the value its final form: the flag's, else the environment's, else the default. It returns where the value is from.
+func (o option) settle(flags *pflag.FlagSet, getenv func(string) string) (name string, err error) {
+	name = "--" + o.flag
+	text := getenv(o.variable())
+	if text == "" || flags.Changed(o.flag) {
+		return name, nil
+	}
+	if err := flags.Set(o.flag, text); err != nil {
+		return "", usage("%s: %w", o.variable(), err)
+	}
+	return o.variable(), nil
+}
+
+// settleAll settles all options before it checks any, as a check may look at others.
+func settleAll(table []option, flags *pflag.FlagSet, getenv func(string) string) error {
+	names := make([]string, len(table))
+	for i, o := range table {
+		var err error
+		if names[i], err = o.settle(flags, getenv); err != nil {
+			return err
 		}
 	}
-	if o.check == nil {
-		return nil
-	}
-	if err := o.check(); err != nil {
-		return usage("%s %w", name, err)
+	for i, o := range table {
+		if o.check == nil {
+			continue
+		}
+		if err := o.check(); err != nil {
+			return usage("%s %w", names[i], err)
+		}
 	}
 	return nil
 }
@@ -67,12 +82,7 @@ func withOptions(cmd *cobra.Command, p process, table []option) *cobra.Command {
 		o.define(cmd.Flags())
 	}
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		for _, o := range table {
-			if err := o.settle(cmd.Flags(), p.getenv); err != nil {
-				return err
-			}
-		}
-		return nil
+		return settleAll(table, cmd.Flags(), p.getenv)
 	}
 	return cmd
 }

@@ -153,6 +153,9 @@ func desiredSize(text string) (*int, error) {
 }
 
 func rebuildState(p process, o stateOptions, path string, desired *int) error {
+	if err := sizeIsKnown(path, desired); err != nil {
+		return err
+	}
 	done, err := actors.RebuildJournal(path, desired, time.Now())
 	if err != nil {
 		return err
@@ -171,6 +174,23 @@ func rebuildState(p process, o stateOptions, path string, desired *int) error {
 		return err
 	}
 	return showState(printer{p.stdout, o.output}, found)
+}
+
+// sizeIsKnown refuses to rebuild a journal whose desired size is lost, unless one is given: at its next start the server would take the
+// configuration's, and end machines that are too many for it.
+func sizeIsKnown(path string, desired *int) error {
+	found, err := actors.InspectJournal(path)
+	switch {
+	case err != nil:
+		return err
+	case found.Sound() && desired != nil:
+		return &failure{exitRefused, errors.New("the journal is sound, and nothing was changed: start the server, " +
+			"and set its size by vspherepool resize")}
+	case !found.Sound() && !found.PoolRecord && desired == nil:
+		return &failure{exitRefused, fmt.Errorf("the desired size is lost with the pool's record: give it with --desired-size; "+
+			"the records of %d machines can be read, and vCenter shows what runs", len(found.Machines))}
+	}
+	return nil
 }
 
 func saved(done actors.RebuiltJournal) string {
