@@ -82,6 +82,7 @@ func TestExitCodes(t *testing.T) {
 		"bad output":          {"size -o xml", "", exitUsage, "--output must be one of"},
 		"plain http":          {"size --server http://127.0.0.1", "", exitUsage, "--server must be"},
 		"no server":           {"size", "VSPHEREPOOL_SERVER=https://127.0.0.1:1", exitError, "is the server running?"},
+		"key by environment":  {"size --cert /no.pem", "VSPHEREPOOL_KEY=/no.key", exitError, "/no.pem"},
 		"no authority":        {"size --ca-file /no.pem", "", exitError, "/no.pem"},
 	}
 	for name, test := range tests {

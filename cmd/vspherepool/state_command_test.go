@@ -101,6 +101,11 @@ func TestADamagedStateIsRepaired(t *testing.T) {
 			if code, _, stderr := v.state("rebuild"); code != exitUsage || !strings.Contains(stderr, "--yes") {
 				t.Errorf("rebuild without --yes: %d %s", code, stderr)
 			}
+			if from == 0 {
+				if code, _, stderr := v.state("rebuild", "--yes"); code != exitRefused || !strings.Contains(stderr, "--desired-size") {
+					t.Errorf("rebuild with the size lost: %d %s", code, stderr)
+				}
+			}
 			if code, _, stderr := v.state("rebuild", "--yes", "--desired-size=3"); code != 0 || !strings.Contains(stderr, ".damaged-") {
 				t.Fatalf("rebuild: %d %s", code, stderr)
 			}
@@ -140,6 +145,9 @@ func TestStateShow(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 	if code, _, stderr := v.state("rebuild", "--yes"); code != 0 || !strings.Contains(stderr, "nothing was changed") {
+		t.Errorf("%d %s", code, stderr)
+	}
+	if code, _, stderr := v.state("rebuild", "--yes", "--desired-size=9"); code != exitRefused || !strings.Contains(stderr, "resize") {
 		t.Errorf("%d %s", code, stderr)
 	}
 	if after, err := os.ReadFile(file); err != nil || !bytes.Equal(before, after) {
