@@ -35,7 +35,7 @@ func (r *Reconfigured) told() any { return *r }
 // unchanged is a request's effect that asked for what is so already.
 func unchanged[T any](is T) answer { return answer{value: Changed[T]{is, is}} }
 
-// observed makes a change of the pool's record tell what it changed of what look sees.
+// observing makes a change of the pool's record tell what it changed of what look sees.
 func observing[T any](look func(PoolRecord) T, change func(*PoolRecord)) (func(*PoolRecord), *Changed[T]) {
 	seen := &Changed[T]{}
 	return func(p *PoolRecord) {

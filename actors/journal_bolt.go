@@ -57,7 +57,7 @@ func (j *boltJournal) open() (err error) {
 	}
 	j.held, j.size = held, int64(len(raw))
 	if fresh {
-		return j.renew(held)
+		return j.renew()
 	}
 	j.db, err = openBolt(j.path, j.file)
 	return err
@@ -115,9 +115,9 @@ func (j *boltJournal) Write(changes []Change) error {
 // store writes what changed in the image, or all of it.
 func (j *boltJournal) store(entries []entry) error {
 	if j.failed != nil {
-		return j.renew(j.held)
+		return j.renew()
 	}
-	if j.failed = j.update(entries); j.failed != nil && j.renew(j.held) != nil {
+	if j.failed = j.update(entries); j.failed != nil && j.renew() != nil {
 		return j.failed
 	}
 	return nil
@@ -182,12 +182,12 @@ func (e entry) apply(tx *bbolt.Tx) error {
 	return bucket.Put([]byte(e.key), e.value)
 }
 
-// renew puts a file with the image in the old one's place. The lock on the old one is kept until the new one is there, locked too.
-func (j *boltJournal) renew(with image) error {
+// renew puts a file with what is held in the old one's place. The lock on the old one is kept until the new one is there, locked too.
+func (j *boltJournal) renew() error {
 	if err := j.inPlace(); errors.Is(err, errReplaced) {
 		return err
 	}
-	file, db, err := makeFile(j.path+".new", with)
+	file, db, err := makeFile(j.path+".new", j.held)
 	if err != nil {
 		return err
 	}

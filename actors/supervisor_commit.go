@@ -165,11 +165,15 @@ func (s *supervisor) admit(c callMachine) error {
 		return c.call.admit(seat.rec)
 	case seat.pid == nil:
 		return refuse(Unavailable, "machine %s is being set up; try again in a moment", c.id)
-	case c.call.decrement && !s.mayLower(s.decrementing()+1):
+	}
+	if err := s.reachable(seat.rec); err != nil {
+		return err
+	}
+	if c.call.decrement && !s.mayLower(s.decrementing()+1) {
 		return refuse(Invalid, "one machine less would be below bounds.min (%d): terminate without decrementDesiredSize, or lower the bound",
 			s.config.Bounds.Min)
 	}
-	return s.reachable(seat.rec)
+	return nil
 }
 
 // reachable says what keeps the pool from changing a member now.
