@@ -1,4 +1,4 @@
-// Package goals is what vspherepool promises about its speed, in one table that the benchmarks, the tests and the report of make bench read.
+// Package goals is what vspherepool promises about its speed, in one table that benchmarks, tests and the report of make bench read.
 //
 // Figures are ratios against a baseline measured in the same run, alternating with it, or counts: times of shared machines mean nothing by
 // themselves. Counts are firm: a test compares them with the same limit as the report does, so that exceeding one fails make check. Ratios
@@ -59,7 +59,7 @@ func Check(t testing.TB, benchmark, unit string, figure float64) {
 	case !ok || !goal.Firm:
 		t.Errorf("%s has no firm goal in %s", benchmark, unit)
 	case !goal.Met(figure):
-		t.Errorf("%s: %s should be %s %g %s, and is %g; `make bench` shows all of them", benchmark, goal.Text, goal.Bound, goal.Limit, unit, figure)
+		t.Errorf("%s: %g %s, and should be %s: %s; make bench shows all goals", benchmark, figure, unit, goal, goal.Text)
 	default:
 		t.Logf("%s: %g %s (%s %g)", benchmark, figure, unit, goal.Bound, goal.Limit)
 	}

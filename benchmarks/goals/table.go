@@ -14,5 +14,5 @@ var Table = []Goal{
 	{"Converge/calls", "calls/machine", AtMost, 4, true, "SOAP calls per launched machine, all of the adapter's included"},
 	{"Converge/steady", "calls/min", AtMost, 10, true, "SOAP calls a minute at rest with 1,000 members, besides the event poll"},
 
-	{"Virtual/up", "x-ideal", AtMost, 1.01, true, "virtual time from 0 to 10,000 machines with clones of 30 s, 20 at a time, against the ideal schedule"},
+	{"Virtual/up", "x-ideal", AtMost, 1.01, true, "virtual time from 0 to 10,000 machines, clones of 30 s, 20 at a time, against the ideal schedule"},
 }
