@@ -132,7 +132,7 @@ func (p *proxied) until(so func(Machine) bool, m Machine) time.Duration {
 	p.t.Helper()
 	begun := time.Now()
 	p.within(10*time.Second, "seen", func() bool {
-		for _, now := range p.view().Machines {
+		for _, now := range p.machines() {
 			if now.ID == m.ID {
 				return so(now)
 			}

@@ -18,7 +18,7 @@ func TestCrashAtAnyMoment(t *testing.T) {
 				r.resize(4)
 				r.after(time.Duration(second) * time.Second)
 				terminated := ""
-				if ms := r.view().Machines; second%3 == 0 && len(ms) > 0 {
+				if ms := r.machines(); second%3 == 0 && len(ms) > 0 {
 					terminated = string(ms[0].ID)
 					if _, err := r.pool.Terminate(t.Context(), terminated, second%2 == 0); err != nil {
 						t.Fatal(err)
@@ -231,7 +231,7 @@ func (c *chaos) peace() {
 	}
 	c.expect(Running, c.desired)
 	for _, id := range c.terminated {
-		for _, m := range c.view().Machines {
+		for _, m := range c.machines() {
 			if string(m.ID) == id && m.State.Allocated() {
 				c.t.Errorf("%s came back as %s", id, m.State)
 			}

@@ -184,7 +184,7 @@ func (r *rig) untilRunning(most time.Duration) Machine {
 			return m[0]
 		}
 	}
-	r.t.Fatalf("nothing runs after %s: %+v", most, r.view().Machines)
+	r.t.Fatalf("nothing runs after %s: %+v", most, r.machines())
 	return Machine{}
 }
 
@@ -348,7 +348,7 @@ func TestPowerOnsThatFail(t *testing.T) {
 		t.Run(row.trouble, func(t *testing.T) {
 			inTrouble(t, func(s *troubles) { s.script("powerOn", row.kind, row.times) }, func(t *testing.T, r *rig, s *troubles) {
 				r.after(30 * time.Second)
-				vm, start := r.view().Machines[0].Metadata.VM, time.Now()
+				vm, start := r.machines()[0].Metadata.VM, time.Now()
 				m := r.untilRunning(6 * time.Hour)
 				if took := time.Since(start); took < row.least || took > row.most {
 					t.Errorf("it took %s", took)
@@ -424,7 +424,7 @@ func TestACloneThatHangsIsCancelled(t *testing.T) {
 			t.Error("cancelled too soon")
 		}
 		r.after(time.Minute)
-		if m := r.view().Machines[0]; r.world.called("cancel") != 1 || !strings.Contains(m.Metadata.Error, "was cancelled") {
+		if m := r.machines()[0]; r.world.called("cancel") != 1 || !strings.Contains(m.Metadata.Error, "was cancelled") {
 			t.Errorf("%+v", m)
 		}
 		r.untilRunning(5 * time.Minute)
@@ -444,7 +444,7 @@ func TestACloneThatCannotBeCancelledIsWaitedFor(t *testing.T) {
 		r.world.mu.Unlock()
 		r.world.fail("cancel", vsphere.Forbidden)
 		r.after(121 * time.Minute)
-		if m := r.view().Machines[0]; !strings.Contains(m.Metadata.Error, "cannot be cancelled") {
+		if m := r.machines()[0]; !strings.Contains(m.Metadata.Error, "cannot be cancelled") {
 			t.Errorf("%+v", m)
 		}
 		r.untilRunning(2 * time.Hour)

@@ -333,7 +333,7 @@ func TestClonesFollowVCentersQueue(t *testing.T) {
 				}
 			}
 			r.world.mu.Unlock()
-			if time.Since(r.view().Machines[0].Requested) > 90*time.Second {
+			if time.Since(r.machines()[0].Requested) > 90*time.Second {
 				most = max(most, running)
 			}
 		}
@@ -371,7 +371,7 @@ func TestASecondWriterStopsTheFirst(t *testing.T) {
 		if !r.rail("writers").Holding {
 			t.Errorf("%+v", r.rail("writers"))
 		}
-		id := string(r.view().Machines[0].ID)
+		id := string(r.machines()[0].ID)
 		if _, err := r.pool.Terminate(t.Context(), id, false); KindOf(err) != Unavailable {
 			t.Errorf("terminate by the first: %v", err)
 		}
@@ -508,7 +508,7 @@ func TestAFreezeGivesBootsTheirTimeAnew(t *testing.T) {
 			t.Errorf("%s waits in the place of %s", got, id)
 		}
 		r.after(3 * time.Minute)
-		for _, m := range r.view().Machines {
+		for _, m := range r.machines() {
 			if m.ID == id && m.State.Allocated() {
 				t.Errorf("it may take for ever: %+v", m)
 			}

@@ -206,11 +206,25 @@ func (r *rig) view() View {
 	return v
 }
 
+// machines are the view's, as values.
+func (r *rig) machines() []Machine {
+	r.t.Helper()
+	return values(r.view())
+}
+
+func values(v View) []Machine {
+	var out []Machine
+	for _, m := range v.Machines {
+		out = append(out, *m)
+	}
+	return out
+}
+
 // in are the machines in a state.
 func (r *rig) in(state MachineState) []Machine {
 	r.t.Helper()
 	var out []Machine
-	for _, m := range r.view().Machines {
+	for _, m := range r.machines() {
 		if m.State == state {
 			out = append(out, m)
 		}
@@ -223,7 +237,7 @@ func (r *rig) expect(state MachineState, n int) []Machine {
 	r.t.Helper()
 	got := r.in(state)
 	if len(got) != n {
-		r.t.Fatalf("%d machines are %s, want %d: %+v", len(got), state, n, r.view().Machines)
+		r.t.Fatalf("%d machines are %s, want %d: %+v", len(got), state, n, r.machines())
 	}
 	return got
 }

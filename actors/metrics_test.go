@@ -72,7 +72,7 @@ func (s scriptedSubject) Frozen(context.Context) (Freeze, error) { return s.free
 func TestMetricsOfConditions(t *testing.T) {
 	pool := scriptedSubject{
 		view: View{
-			Machines: []Machine{{State: Running}, {State: Running}, {State: Pending}},
+			Machines: []*Machine{{State: Running}, {State: Running}, {State: Pending}},
 			Size:     Size{Desired: 3, Requested: 5, Allocated: 3, Active: 2},
 		},
 		status: Status{Started: true, Outage: "away", Orphans: 4, Foreign: 6, Observed: time.Now().Add(-time.Hour)},

@@ -114,7 +114,7 @@ func (p *proxied) within(d time.Duration, what string, so func() bool) {
 	}
 	st, _ := p.pool.Status(p.t.Context())
 	v, err := p.pool.View(p.t.Context())
-	p.t.Fatalf("after %v still not so: %s; status %+v; view %+v, %v\n%s", d, what, st, v.Machines, err, p.log.String())
+	p.t.Fatalf("after %v still not so: %s; status %+v; view %+v, %v\n%s", d, what, st, values(v), err, p.log.String())
 }
 
 // holds says whether something stays so for a while.

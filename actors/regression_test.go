@@ -74,8 +74,8 @@ func TestMembersThatCannotBeReadAtFirstAreAdoptedLater(t *testing.T) {
 		r.after(time.Minute)
 		hide(before)
 		r.after(2 * time.Minute)
-		if n := len(r.view().Machines); n != 2 {
-			t.Errorf("%d machines: %+v", n, r.view().Machines)
+		if n := len(r.machines()); n != 2 {
+			t.Errorf("%d machines: %+v", n, r.machines())
 		}
 	})
 }

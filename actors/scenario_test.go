@@ -36,7 +36,7 @@ func TestGrowAndShrink(t *testing.T) {
 			t.Errorf("%d VMs", n)
 		}
 		r.after(11 * time.Minute)
-		if n := len(r.view().Machines); n != 1 {
+		if n := len(r.machines()); n != 1 {
 			t.Errorf("%d machines are listed after the retention period", n)
 		}
 	})
@@ -252,7 +252,7 @@ func TestAHoldDoesNotUndoAnOperatorsDeactivation(t *testing.T) {
 		must(failureOnly(r.pool.SetMembership(t.Context(), id, Membership{Active: false, Evictable: false})))
 		must(failureOnly(r.pool.SetServiceState(t.Context(), id, OutOfService, true)))
 		must(failureOnly(r.pool.SetServiceState(t.Context(), id, InService, true)))
-		for _, m := range r.view().Machines {
+		for _, m := range r.machines() {
 			if string(m.ID) == id && (m.Membership.Active || m.Membership.Evictable) {
 				t.Errorf("%+v", m)
 			}
@@ -326,7 +326,7 @@ func TestOutOfBandChanges(t *testing.T) {
 		w.mu.Unlock()
 		r.after(2 * time.Second)
 		if n := len(r.in(Terminated)); n != 3 {
-			t.Errorf("%d machines are seen to be out after 2 s: %+v", n, r.view().Machines)
+			t.Errorf("%d machines are seen to be out after 2 s: %+v", n, r.machines())
 		}
 		r.after(4 * time.Minute) // three that fail together are replaced only after a while, and one after the other
 		running := r.expect(Running, 5)

@@ -156,7 +156,7 @@ func TestTwinsStopAndOneTakesOver(t *testing.T) {
 func TestTheSignatureGoesToAMachineThatCanBeWritten(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		r.grown(3)
-		ms := r.view().Machines
+		ms := r.machines()
 		first := slices.MinFunc(ms, func(a, b Machine) int { return strings.Compare(string(a.ID), string(b.ID)) })
 		r.world.connect("disconnected", vsphere.Ref(first.Metadata.VM))
 		r.after(time.Minute)

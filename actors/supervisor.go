@@ -69,6 +69,8 @@ type seat struct {
 	member
 	pid *actor.PID
 	gen int
+	// shown is what the last view has of it.
+	shown *Machine
 	// connection is vCenter's word for how it can reach the VM.
 	connection string
 	// missing counts complete sweeps in a row without the VM; elsewhere asks sweeps to look it up by itself.

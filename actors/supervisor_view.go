@@ -2,6 +2,7 @@ package actors
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,16 +99,24 @@ func (s *supervisor) view() any {
 
 func (s *supervisor) makeView() View {
 	v := View{Epoch: s.views.epoch, Version: s.views.version, Observed: s.sight.observed, Size: s.countSize()}
-	v.Machines = make([]Machine, 0, len(s.seats))
+	v.Machines = make([]*Machine, 0, len(s.seats))
 	for _, seat := range s.seats {
 		if seat.rec.Phase != forgotten {
-			v.Machines = append(v.Machines, seat.machine())
+			v.Machines = append(v.Machines, seat.show())
 		}
 	}
-	slices.SortFunc(v.Machines, func(a, b Machine) int {
+	slices.SortFunc(v.Machines, func(a, b *Machine) int {
 		return cmp.Or(a.Requested.Compare(b.Requested), cmp.Compare(a.ID, b.ID))
 	})
 	return v
+}
+
+// show is the member as readers see it, the same pointer as the last time unless there is something new.
+func (s *seat) show() *Machine {
+	if now := s.machine(); s.shown == nil || !reflect.DeepEqual(now, *s.shown) {
+		s.shown = &now
+	}
+	return s.shown
 }
 
 // machine is the member as readers see it.

@@ -90,7 +90,9 @@ type View struct {
 	Version uint64
 	// Observed is when vSphere was last seen whole.
 	Observed time.Time
-	Machines []Machine
+	// Machines are sorted by Requested, then ID. The pointer to a member's is the same in successive views as long as its content is, so
+	// that encoders may keep what they made of it; what it points to never changes.
+	Machines []*Machine
 	Size     Size
 }
 

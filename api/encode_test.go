@@ -236,10 +236,11 @@ func FuzzNegotiate(f *testing.F) {
 
 func BenchmarkGetPool(b *testing.B) {
 	pool := newScripted()
-	pool.view.Machines = make([]actors.Machine, 1000)
+	pool.view.Machines = make([]*actors.Machine, 1000)
 	for i := range pool.view.Machines {
-		pool.view.Machines[i] = testView.Machines[0]
-		pool.view.Machines[i].Metadata.Name = fmt.Sprint("web-", i)
+		m := *testView.Machines[0]
+		m.Metadata.Name = fmt.Sprint("web-", i)
+		pool.view.Machines[i] = &m
 	}
 	s, _ := newTestServer(b, pool, defaultLimits)
 	c := call{method: "GET", path: "/pool", headers: map[string]string{"Accept-Encoding": "gzip"}}

@@ -30,7 +30,7 @@ var testView = actors.View{
 	Epoch:    "e1",
 	Version:  7,
 	Observed: time.Date(2026, 11, 22, 14, 50, 0, 123_456_789, time.FixedZone("CET", 3600)),
-	Machines: []actors.Machine{
+	Machines: []*actors.Machine{
 		{
 			ID: "4f1c6b0e-0000-4000-8000-000000000001", State: actors.Running,
 			Membership: actors.Membership{Active: true, Evictable: true}, Service: actors.InService,

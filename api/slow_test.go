@@ -58,9 +58,9 @@ func dribble(out io.Writer, beginning string) {
 func largePool() *scripted {
 	pool := newScripted()
 	for range 10_000 {
-		m := testView.Machines[0]
+		m := *testView.Machines[0]
 		m.Metadata.Error = strings.Repeat("x", 1000)
-		pool.view.Machines = append(pool.view.Machines, m)
+		pool.view.Machines = append(pool.view.Machines, &m)
 	}
 	return pool
 }

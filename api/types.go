@@ -121,7 +121,7 @@ func poolOf(v actors.View) poolDoc {
 	return poolDoc{Timestamp: timestamp(v.Observed), Machines: machines}
 }
 
-func machineOf(m actors.Machine) machineDoc {
+func machineOf(m *actors.Machine) machineDoc {
 	service := m.Service
 	if !service.Valid() {
 		service = actors.UnknownState
