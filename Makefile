@@ -6,7 +6,7 @@ GOVULNCHECK := .bin/govulncheck-$(GOVULNCHECK_VERSION)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: ## run the server on an embedded vCenter simulator
@@ -37,9 +37,15 @@ chaos: ## play RUNS random histories of calls, changes, faults and crashes from 
 soak: ## load and trouble for an hour, or SOAK=5m: nothing may grow
 	SOAK=$(or $(SOAK),1h) go test -run '^TestSoak$$' -count=1 -v -timeout 0 ./benchmarks/soak
 
+BENCH ?=
+
 .PHONY: bench
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem -benchtime 1s ./...
+bench: ## measure speed against its goals, in about ten minutes; or some of it, as in BENCH="Reads Converge"
+	go run ./benchmarks/report -json .bench/last.json -raw .bench/last.txt $(BENCH)
+
+.PHONY: bench-accept
+bench-accept: ## make the result of the last make bench the one to compare with
+	go run ./benchmarks/report -accept -json .bench/last.json
 
 .PHONY: generate
 generate: ## rewrite the generated files
@@ -75,7 +81,7 @@ vuln: $(GOVULNCHECK) ## look up the known vulnerabilities that the program can r
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf .bin vspherepool
+	rm -rf .bench .bin vspherepool
 
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
