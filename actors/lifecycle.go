@@ -43,6 +43,7 @@ const (
 	creates
 	powerOps
 	deletes
+	budgets int = iota
 )
 
 // phaseInfo is what a phase means to everybody else.

@@ -27,8 +27,9 @@ type member struct {
 type planInput struct {
 	now     time.Time
 	desired int
-	// members are only read.
+	// members are only read; sums is the tally of them, nil if nobody has counted them yet.
 	members []*member
+	sums    *tally
 	limits  Limits
 	rails   Rails
 	policy  string
@@ -71,8 +72,9 @@ func plan(in planInput) []decision {
 	if in.frozen != "" {
 		return nil
 	}
+	in = in.count()
 	decisions := sizeDecisions(in)
-	leaving := map[vsphere.MachineID]bool{}
+	leaving := make(map[vsphere.MachineID]bool, len(decisions))
 	for _, d := range decisions {
 		leaving[d.machine] = true
 	}
@@ -88,20 +90,24 @@ func sizeDecisions(in planInput) []decision {
 	if in.still {
 		return nil
 	}
-	active := count(in.members, (*member).active)
+	active := in.tally().active
 	out := requests(in, active)
-	for _, m := range oldestFirst(in.members, disposable) {
-		out = append(out, decision{retire, m.rec.ID, "inactive and evictable"})
+	if in.tally().disposable > 0 {
+		for _, m := range oldestFirst(in.members, disposable) {
+			out = append(out, decision{retire, m.rec.ID, "inactive and evictable"})
+		}
 	}
-	for _, v := range victims(in.members, active-in.desired, in.policy) {
-		out = append(out, decision{retire, v.rec.ID, fmt.Sprintf("scale-in: %d machines are active, %d desired", active, in.desired)})
+	reason := fmt.Sprintf("scale-in: %d machines are active, %d desired", active, in.desired)
+	chosen := victims(in.members, active-in.desired, in.policy)
+	out = slices.Grow(out, len(chosen))
+	for _, v := range chosen {
+		out = append(out, decision{retire, v.rec.ID, reason})
 	}
 	return out
 }
 
 func requests(in planInput, active int) []decision {
-	waiting := count(in.members, func(m *member) bool { return m.rec.Phase == requested && !m.leaving })
-	room := max(0, min(headroom(in), longestQueue-waiting))
+	room := max(0, min(headroom(in), longestQueue-in.tally().queued))
 	missing := max(0, in.desired-active)
 	owed := min(in.owed, missing)
 	asked := min(missing-owed, room)
@@ -117,15 +123,44 @@ func disposable(m *member) bool {
 
 // oldestFirst are the members that qualify, by the time of their request.
 func oldestFirst(members []*member, qualify func(*member) bool) []*member {
-	var out []*member
+	var aged []keyed
 	for _, m := range members {
 		if qualify(m) {
-			out = append(out, m)
+			aged = append(aged, keyed{0, m.rec.Requested.UnixMicro(), m})
 		}
 	}
-	slices.SortFunc(out, func(a, b *member) int {
-		return cmp.Or(a.rec.Requested.Compare(b.rec.Requested), cmp.Compare(a.rec.ID, b.rec.ID))
+	return inOrder(aged, rising)
+}
+
+// keyed is a member beside what it is sorted by: many members are sorted, and each comparison would have to fetch two of them.
+type keyed struct {
+	rank int
+	// at is in microseconds.
+	at int64
+	*member
+}
+
+// The directions in which members of one rank are sorted.
+const (
+	rising  = 1
+	falling = -1
+)
+
+// inOrder are the members by rank, then by time and id.
+func inOrder(all []keyed, direction int) []*member {
+	slices.SortFunc(all, func(a, b keyed) int {
+		switch {
+		case a.rank != b.rank:
+			return a.rank - b.rank
+		case a.at != b.at:
+			return direction * cmp.Compare(a.at, b.at)
+		}
+		return direction * cmp.Compare(a.rec.ID, b.rec.ID)
 	})
+	out := make([]*member, len(all))
+	for i, k := range all {
+		out[i] = k.member
+	}
 	return out
 }
 
@@ -139,12 +174,14 @@ func headroom(in planInput) int {
 
 // live is how many VMs the pool has, or may come to have, in whatever state.
 func (in planInput) live() int {
-	return in.strays + count(in.members, func(m *member) bool { return m.rec.live() })
+	return in.strays + in.tally().live
 }
 
 // live says whether there is, or may come to be, a VM behind the record.
-func (r record) live() bool {
-	switch r.Phase {
+func (r record) live() bool { return r.Phase.live() }
+
+func (p phase) live() bool {
+	switch p {
 	case terminated, lost, rejected, released, forgotten:
 		return false
 	default:
@@ -154,19 +191,10 @@ func (r record) live() bool {
 
 // turnDecisions hands out the free turns of each budget, oldest request first.
 func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision {
-	left := map[budget]int{
-		creates:  in.rate.allowance(in.limits.Creates) - holders(in, creates),
-		powerOps: in.limits.PowerOps - holders(in, powerOps),
-		deletes:  in.limits.Deletes - holders(in, deletes),
-	}
-	if a := in.breaker.allowance(in.now); a != unlimited {
-		making := count(in.members, func(m *member) bool { return holding(m) == creates || m.unproven() })
-		left[creates] = min(left[creates], a-making)
-	}
+	left := in.turnsLeft()
 	crisis := in.crisis().holds()
-	waiting := oldestFirst(in.members, func(m *member) bool {
-		return phases[m.rec.Phase].waits != free && !m.granted && !m.leaving && !leaving[m.rec.ID] && !in.now.Before(m.notBefore) &&
-			!in.withheld(m, crisis)
+	waiting := oldestFirst(in.tally().queue, func(m *member) bool {
+		return left[phases[m.rec.Phase].waits] > 0 && !leaving[m.rec.ID] && !in.now.Before(m.notBefore) && !in.withheld(m, crisis)
 	})
 	var out []decision
 	for _, m := range waiting {
@@ -177,6 +205,19 @@ func turnDecisions(in planInput, leaving map[vsphere.MachineID]bool) []decision 
 		}
 	}
 	return out
+}
+
+// turnsLeft are the turns of each budget that can be given now.
+func (in planInput) turnsLeft() [budgets]int {
+	sums := in.tally()
+	left := [budgets]int{creates: in.rate.allowance(in.limits.Creates), powerOps: in.limits.PowerOps, deletes: in.limits.Deletes}
+	for b := range left {
+		left[b] -= sums.held[b]
+	}
+	if a := in.breaker.allowance(in.now); a != unlimited {
+		left[creates] = min(left[creates], a-sums.making)
+	}
+	return left
 }
 
 // withheld machines wait although they could have their turn: nothing is begun while the pool is to hold still, and in a crisis nothing
@@ -208,29 +249,6 @@ func (m *member) unproven() bool {
 // tell about, may do neither for ever, and nothing shall wait for it.
 func (m *member) outcomeNears() bool { return m.rec.evictable() && !m.unknown }
 
-func holders(in planInput, b budget) int {
-	return count(in.members, func(m *member) bool { return holding(m) == b })
-}
-
-// holding is the budget that a machine uses up, a turn on its way to it included.
-func holding(m *member) budget {
-	info := phases[m.rec.Phase]
-	if m.granted {
-		return info.waits
-	}
-	return info.holds
-}
-
-func count(members []*member, is func(*member) bool) int {
-	n := 0
-	for _, m := range members {
-		if is(m) {
-			n++
-		}
-	}
-	return n
-}
-
 // wakeAt is when time alone will change the plan next; zero: never.
 func wakeAt(in planInput) time.Time {
 	var at time.Time
@@ -241,8 +259,6 @@ func wakeAt(in planInput) time.Time {
 	}
 	earlier(in.breaker.until)
 	earlier(in.rate.next())
-	for _, m := range in.members {
-		earlier(m.notBefore)
-	}
+	earlier(in.tally().retry)
 	return at
 }

@@ -78,8 +78,8 @@ func TestPlanProperties(t *testing.T) {
 
 func checkBudgets(t *rapid.T, in planInput, used map[budget]int) {
 	for b, limit := range map[budget]int{creates: in.limits.Creates, powerOps: in.limits.PowerOps, deletes: in.limits.Deletes} {
-		if used[b] > 0 && used[b]+holders(in, b) > limit {
-			t.Fatalf("%s: %d granted and %d held of %d", budgetName(b), used[b], holders(in, b), limit)
+		if used[b] > 0 && used[b]+in.tally().held[b] > limit {
+			t.Fatalf("%s: %d granted and %d held of %d", budgetName(b), used[b], in.tally().held[b], limit)
 		}
 	}
 }
@@ -144,4 +144,14 @@ func settle(members []*member) []*member {
 
 func atRest(members []*member) bool {
 	return count(members, func(m *member) bool { return success[m.rec.Phase] != "" || phases[m.rec.Phase].waits != free }) == 0
+}
+
+func count(members []*member, is func(*member) bool) int {
+	n := 0
+	for _, m := range members {
+		if is(m) {
+			n++
+		}
+	}
+	return n
 }

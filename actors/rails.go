@@ -52,7 +52,7 @@ func replaceable(in planInput) int {
 	if in.crisis().holds() {
 		return 0
 	}
-	room := in.rails.atATime(in.desired) - count(in.members, replacing)
+	room := in.rails.atATime(in.desired) - in.tally().replacing
 	return max(0, min(room, in.churn.left(in.now, in.rails.churnLimit(in.desired))))
 }
 
@@ -64,11 +64,10 @@ func (c crisis) holds() bool { return c.bad > 0 && c.bad >= c.limit }
 
 // crisis counts the machines that vCenter cannot tell about and those that failed lately.
 func (in planInput) crisis() crisis {
-	unknown := count(in.members, func(m *member) bool { return m.rec.allocated() && m.unknown && !m.condoned })
-	known := count(in.members, func(m *member) bool { return m.rec.allocated() && m.rec.Ref != "" })
-	total := known + in.failures
+	sums := in.tally()
+	total := sums.known + in.failures
 	share := (in.rails.FreezeShare*total + 99) / 100
-	return crisis{bad: unknown + in.failures, total: total, limit: max(in.rails.FreezeMembers, share)}
+	return crisis{bad: sums.unknown + in.failures, total: total, limit: max(in.rails.FreezeMembers, share)}
 }
 
 // shrunk says whether a listing that has only found of the expected members lacks so many that it is not believed at once.
@@ -93,8 +92,8 @@ func railsOf(in planInput) []Rail {
 }
 
 func budgetRail(in planInput, name string, b budget, limit, configured int) Rail {
-	r := Rail{Name: name, Limit: limit, Value: holders(in, b)}
-	waiting := count(in.members, func(m *member) bool { return phases[m.rec.Phase].waits == b && !m.granted })
+	r := Rail{Name: name, Limit: limit, Value: in.tally().held[b]}
+	waiting := in.tally().waiting[b]
 	if waiting == 0 || r.Value < limit || configured == 0 { // a flaw of the site is told of elsewhere
 		return r
 	}
@@ -109,7 +108,7 @@ func budgetRail(in planInput, name string, b budget, limit, configured int) Rail
 }
 
 func replacementRail(in planInput) Rail {
-	r := Rail{Name: "replacements", Limit: in.rails.atATime(in.desired), Value: count(in.members, replacing)}
+	r := Rail{Name: "replacements", Limit: in.rails.atATime(in.desired), Value: in.tally().replacing}
 	if in.owed > 0 && r.Value >= r.Limit {
 		r.Holding = true
 		r.Reason = fmt.Sprintf("%s to be replaced, and %d are being replaced already, which is the limit",
@@ -145,7 +144,7 @@ func freezeRail(in planInput) Rail {
 
 func ceilingRail(in planInput) Rail {
 	r := Rail{Name: "ceiling", Limit: in.limits.Ceiling, Value: in.live()}
-	missing := in.desired - count(in.members, (*member).active)
+	missing := in.desired - in.tally().active
 	if r.Limit > 0 && missing > 0 && r.Value >= r.Limit {
 		r.Holding = true
 		r.Reason = fmt.Sprintf("%s, and the pool has %d VMs, those that leave, failed or are astray included, which is the limit",

@@ -211,7 +211,7 @@ func (silentStep) finish(*supervisor, actor.Context, error) {}
 
 // settleAccounts forgets what is owed beyond what is missing: a smaller desired size, or a machine that came back, has paid it.
 func (s *supervisor) settleAccounts(in planInput) {
-	missing := max(0, in.desired-count(in.members, (*member).active))
+	missing := max(0, in.desired-in.tally().active)
 	s.held.owed = min(s.held.owed, missing)
 	s.held.rate = s.held.rate.recovered(in.now, s.config.Limits.Creates)
 }
