@@ -69,6 +69,8 @@ type seat struct {
 	member
 	pid *actor.PID
 	gen int
+	// shown is what the last view has of it.
+	shown *Machine
 	// connection is vCenter's word for how it can reach the VM.
 	connection string
 	// missing counts complete sweeps in a row without the VM; elsewhere asks sweeps to look it up by itself.
@@ -81,18 +83,8 @@ type seat struct {
 	open []call
 }
 
-// Receive implements actor.Actor. Answers that readers hold are suspended while anything is done that could change them.
+// Receive implements actor.Actor.
 func (s *supervisor) Receive(ctx actor.Context) {
-	if query, ok := ctx.Message().(supervisorQuery); ok {
-		s.tell(ctx, query)
-		return
-	}
-	s.views.suspend()
-	s.receive(ctx)
-	s.resume()
-}
-
-func (s *supervisor) receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
 		s.begin(ctx)
@@ -117,11 +109,12 @@ func (s *supervisor) begin(ctx actor.Context) {
 	ctx.Send(s.recorder, load{ctx.Self()})
 }
 
-// tell answers a question; it changes nothing.
-func (s *supervisor) tell(ctx actor.Context, query supervisorQuery) {
-	switch q := query.(type) {
+func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
+	switch c := command.(type) {
 	case viewQuery:
-		s.tellView(q.inquiry)
+		s.answer(ctx, s.view)
+	case sizeQuery:
+		s.answer(ctx, s.size)
 	case statusQuery:
 		ctx.Respond(answer{value: s.status()})
 	case configQuery:
@@ -130,11 +123,6 @@ func (s *supervisor) tell(ctx actor.Context, query supervisorQuery) {
 		ctx.Respond(answer{value: s.freeze()})
 	case orphansQuery:
 		s.answer(ctx, s.strays)
-	}
-}
-
-func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
-	switch c := command.(type) {
 	case readyQuery:
 		s.waiting = append(s.waiting, ctx.Sender())
 		s.answerWaiting(ctx)
