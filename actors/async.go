@@ -115,13 +115,39 @@ func after(ctx actor.Context, d time.Duration, message any) (stop func()) {
 func ask(ctx context.Context, root *actor.RootContext, to *actor.PID, command any) (any, error) {
 	reply, err := root.RequestFuture(to, command, patience(ctx)).Result()
 	if err != nil {
-		return nil, &Error{Kind: Unavailable, Message: "the pool did not answer in time; what was asked may still happen", Err: err}
+		return nil, unanswered(err)
 	}
 	a, ok := reply.(answer)
 	if !ok {
 		return nil, fmt.Errorf("the pool answered %T", reply)
 	}
 	return a.value, a.err
+}
+
+func unanswered(err error) error {
+	return &Error{Kind: Unavailable, Message: "the pool did not answer in time; what was asked may still happen", Err: err}
+}
+
+// inquire asks for a view, together with all who do so at the same time, and keeps the answer for those who come later.
+func (r *readers) inquire(ctx context.Context, root *actor.RootContext, to *actor.PID) (*lease, error) {
+	q, fresh := r.join()
+	if fresh {
+		root.Send(to, viewQuery{q})
+	}
+	patient := time.NewTimer(patience(ctx))
+	defer patient.Stop()
+	select {
+	case <-q.done:
+		if q.err == nil {
+			r.lease.Store(q.lease)
+		}
+		return q.lease, q.err
+	case <-patient.C:
+		q.close() // it may be lost: the next one is to ask anew
+		return nil, unanswered(actor.ErrTimeout)
+	case <-r.over:
+		return nil, unanswered(actor.ErrDeadLetter)
+	}
 }
 
 // askUntil is ask for answers that may take long: it gives up as soon as ctx is over, and costs a goroutine for that.

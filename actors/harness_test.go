@@ -135,7 +135,7 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 func (r *rig) start() {
 	r.t.Helper()
 	r.fuse = &fuse{}
-	pool, err := Start(Options{
+	pool, err := start(Options{
 		Journal: fusedJournal{r.journal, r.fuse},
 		Connect: func(ctx context.Context, _ string, _ vsphere.Connection, _ vsphere.Template) (Provider, error) {
 			r.world.mu.Lock()
@@ -148,7 +148,7 @@ func (r *rig) start() {
 		Log:    slog.New(slog.NewTextHandler(&r.log, nil)),
 		Config: r.document(),
 		Jitter: func() float64 { return 0 },
-	})
+	}, audit(r.t))
 	if err != nil {
 		r.t.Fatal(err)
 	}

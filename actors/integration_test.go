@@ -50,7 +50,7 @@ func inSimulator(t *testing.T, test func(t *testing.T, s *stack)) {
 
 func (s *stack) launch() {
 	s.t.Helper()
-	pool, err := Start(Options{
+	pool, err := start(Options{
 		Journal: s.journal,
 		Connect: func(ctx context.Context, pool string, _ vsphere.Connection, _ vsphere.Template) (Provider, error) {
 			vc, err := s.sim.Client(ctx)
@@ -61,7 +61,7 @@ func (s *stack) launch() {
 		},
 		Log:    slog.New(slog.NewTextHandler(&s.log, nil)),
 		Config: []byte(s.config),
-	})
+	}, audit(s.t))
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -8,7 +8,28 @@ import (
 	"vspherepool/vsphere"
 )
 
-// All messages of the package, as sealed sets: commands are imperative, facts past tense, queries nouns. Values only.
+// All messages of the package, as sealed sets: commands are imperative, facts past tense, queries nouns. Values only, but for
+// the inquiry, which is a return address.
+
+// supervisorQuery is what [Pool] asks the supervisor about how things stand: answering it changes nothing.
+//
+//sumtype:decl
+type supervisorQuery interface{ supervisorQuery() }
+
+type (
+	// viewQuery is answered to the inquiry, the others with an answer.
+	viewQuery    struct{ inquiry *inquiry }
+	statusQuery  struct{}
+	configQuery  struct{}
+	freezeQuery  struct{}
+	orphansQuery struct{}
+)
+
+func (viewQuery) supervisorQuery()    {}
+func (statusQuery) supervisorQuery()  {}
+func (configQuery) supervisorQuery()  {}
+func (freezeQuery) supervisorQuery()  {}
+func (orphansQuery) supervisorQuery() {}
 
 // supervisorCommand is what [Pool] asks of the supervisor; each one is answered with an answer.
 //
@@ -16,12 +37,6 @@ import (
 type supervisorCommand interface{ supervisorCommand() }
 
 type (
-	viewQuery    struct{}
-	sizeQuery    struct{}
-	statusQuery  struct{}
-	configQuery  struct{}
-	freezeQuery  struct{}
-	orphansQuery struct{}
 	// readyQuery is answered once the first view, or its outage, is known.
 	readyQuery struct{}
 
@@ -40,13 +55,7 @@ type (
 	drain struct{}
 )
 
-func (viewQuery) supervisorCommand()    {}
-func (sizeQuery) supervisorCommand()    {}
-func (statusQuery) supervisorCommand()  {}
-func (configQuery) supervisorCommand()  {}
 func (readyQuery) supervisorCommand()   {}
-func (freezeQuery) supervisorCommand()  {}
-func (orphansQuery) supervisorCommand() {}
 func (resize) supervisorCommand()       {}
 func (freezePool) supervisorCommand()   {}
 func (thawPool) supervisorCommand()     {}

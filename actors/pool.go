@@ -18,6 +18,7 @@ type Pool struct {
 	ops        *operations
 	recorderOp *operations
 	events     *events
+	readers    readers
 }
 
 // callTime is how long a machine's vSphere step may take where the caller set no limit: clients give up after a minute.
@@ -25,12 +26,20 @@ const callTime = 50 * time.Second
 
 // View is the whole pool. NotStarted: it is stopped. Unavailable: vSphere has not been read for longer than reachabilityTimeout.
 func (p *Pool) View(ctx context.Context) (View, error) {
-	return query[View](ctx, p, viewQuery{})
+	l, err := p.lease(ctx)
+	if err != nil {
+		return View{}, err
+	}
+	return l.view, nil
 }
 
 // Size is the pool in numbers; it fails as View does.
 func (p *Pool) Size(ctx context.Context) (Size, error) {
-	return query[Size](ctx, p, sizeQuery{})
+	l, err := p.lease(ctx)
+	if err != nil {
+		return Size{}, err
+	}
+	return l.view.Size, nil
 }
 
 // Status never fails for the pool's own reasons.
@@ -131,7 +140,15 @@ func calling(ctx context.Context, id string, c call) callMachine {
 	return callMachine{vsphere.MachineID(strings.ToLower(id)), c}
 }
 
-func query[T any](ctx context.Context, p *Pool, command supervisorCommand) (T, error) {
+// lease is the answer that stands, or a new one.
+func (p *Pool) lease(ctx context.Context) (*lease, error) {
+	if l := p.readers.lease.Load(); l != nil && l.holds() {
+		return l, nil
+	}
+	return p.readers.inquire(ctx, p.system.Root, p.supervisor)
+}
+
+func query[T any](ctx context.Context, p *Pool, command any) (T, error) {
 	value, err := ask(ctx, p.system.Root, p.supervisor, command)
 	typed, _ := value.(T)
 	return typed, err

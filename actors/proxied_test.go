@@ -80,7 +80,7 @@ func throughProxy(t *testing.T, seed uint64, keys map[string]any, change ...func
 func (p *proxied) begin() {
 	p.t.Helper()
 	connector := vsphere.NewConnector("test")
-	pool, err := Start(Options{
+	pool, err := start(Options{
 		Journal: p.journal, Config: []byte(p.config), Log: slog.New(slog.NewTextHandler(&p.log, nil)),
 		Connect: func(ctx context.Context, pool string, c vsphere.Connection, t vsphere.Template) (Provider, error) {
 			client, err := connector.Connect(ctx, pool, c, t)
@@ -89,7 +89,7 @@ func (p *proxied) begin() {
 			}
 			return client, nil
 		},
-	})
+	}, audit(p.t))
 	if err != nil {
 		p.t.Fatal(err)
 	}

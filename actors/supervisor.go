@@ -69,8 +69,6 @@ type seat struct {
 	member
 	pid *actor.PID
 	gen int
-	// shown is what the last view has of it.
-	shown *Machine
 	// connection is vCenter's word for how it can reach the VM.
 	connection string
 	// missing counts complete sweeps in a row without the VM; elsewhere asks sweeps to look it up by itself.
@@ -83,8 +81,18 @@ type seat struct {
 	open []call
 }
 
-// Receive implements actor.Actor.
+// Receive implements actor.Actor. Answers that readers hold are suspended while anything is done that could change them.
 func (s *supervisor) Receive(ctx actor.Context) {
+	if query, ok := ctx.Message().(supervisorQuery); ok {
+		s.tell(ctx, query)
+		return
+	}
+	s.views.suspend()
+	s.receive(ctx)
+	s.renew()
+}
+
+func (s *supervisor) receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
 		s.begin(ctx)
@@ -109,12 +117,11 @@ func (s *supervisor) begin(ctx actor.Context) {
 	ctx.Send(s.recorder, load{ctx.Self()})
 }
 
-func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
-	switch c := command.(type) {
+// tell answers a question; it changes nothing.
+func (s *supervisor) tell(ctx actor.Context, query supervisorQuery) {
+	switch q := query.(type) {
 	case viewQuery:
-		s.answer(ctx, s.view)
-	case sizeQuery:
-		s.answer(ctx, s.size)
+		s.tellView(q.inquiry)
 	case statusQuery:
 		ctx.Respond(answer{value: s.status()})
 	case configQuery:
@@ -123,6 +130,11 @@ func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
 		ctx.Respond(answer{value: s.freeze()})
 	case orphansQuery:
 		s.answer(ctx, s.strays)
+	}
+}
+
+func (s *supervisor) obey(ctx actor.Context, command supervisorCommand) {
+	switch c := command.(type) {
 	case readyQuery:
 		s.waiting = append(s.waiting, ctx.Sender())
 		s.answerWaiting(ctx)

@@ -96,7 +96,7 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 		ctx.Stop(a.evicting) // evicted goes on
 		return
 	}
-	delete(s.seats, id)
+	s.unseat(id)
 	s.markAttached(ctx, id)
 }
 
@@ -116,7 +116,7 @@ func (s *supervisor) evicted(ctx actor.Context, id vsphere.MachineID, who *actor
 	}
 	if seat := s.seats[id]; seat != nil {
 		seat.abandon(ctx)
-		delete(s.seats, id)
+		s.unseat(id)
 	}
 	s.markAttached(ctx, id)
 	return true
@@ -221,8 +221,7 @@ func (s *supervisor) attachMarked(ctx actor.Context, f marked) {
 // attachFailed restores what was left of an earlier membership.
 func (s *supervisor) attachFailed(ctx actor.Context, id vsphere.MachineID, err error) {
 	if before := s.attaching[id].before; before != nil {
-		s.seats[id] = &seat{member: member{rec: *before}}
-		s.spawn(ctx, s.seats[id])
+		s.spawn(ctx, s.seat(*before))
 	}
 	s.attachOver(ctx, id, nil, err)
 }
@@ -232,7 +231,6 @@ func (s *supervisor) attachOver(ctx actor.Context, id vsphere.MachineID, done ef
 		reply(ctx, asker, done, err)
 	}
 	delete(s.attaching, id)
-	s.views.changed()
 }
 
 // attachStep seats the new member. If it could not be recorded, its mark is taken off again.
@@ -247,8 +245,8 @@ func (st attachStep) finish(s *supervisor, ctx actor.Context, err error) {
 		s.unmark(ctx, st.rec)
 		return
 	}
-	member := &seat{member: member{rec: st.rec}, elsewhere: true}
-	s.seats[st.rec.ID] = member
+	member := s.seat(st.rec)
+	member.elsewhere = true
 	s.spawn(ctx, member)
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})

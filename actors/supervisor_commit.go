@@ -92,7 +92,6 @@ type replyStep struct {
 }
 
 func (st replyStep) finish(s *supervisor, ctx actor.Context, err error) {
-	s.views.changed()
 	reply(ctx, st.asker, st.done, journalFailure(err))
 	s.reconcileSoon(ctx)
 }
@@ -236,14 +235,13 @@ type claimStep struct {
 func (st claimStep) finish(s *supervisor, ctx actor.Context, err error) {
 	if seat := s.seats[st.rec.ID]; seat != nil && seat.gen == st.gen {
 		if err == nil {
-			seat.rec = st.rec
+			s.note(seat, st.rec)
 		}
 		seat.close(st.call)
 		if seat.pid != nil {
 			ctx.Send(seat.pid, committed{err})
 		}
 	}
-	s.views.changed()
 	reply(ctx, st.call.asker, st.done, st.failure(err))
 	s.reconcileSoon(ctx)
 }
@@ -263,9 +261,8 @@ func (s *supervisor) machineCalled(ctx actor.Context, f called) {
 	if seat == nil || seat.gen != f.gen {
 		return // answered when that actor ended
 	}
-	seat.rec = f.rec
+	s.note(seat, f.rec)
 	seat.close(f.call)
-	s.views.changed()
 	reply(ctx, f.call.asker, f.call.effect(), f.err)
 	s.reconcileSoon(ctx)
 }

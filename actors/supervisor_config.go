@@ -23,7 +23,7 @@ func (s *supervisor) journalLoaded(ctx actor.Context, f loaded) {
 	s.held.owed, s.held.churn, s.held.failures = s.pool.Owed, s.pool.Churn, map[vsphere.MachineID]time.Time{}
 	s.signature(ctx)
 	for _, rec := range f.state.Machines {
-		s.seats[rec.ID] = &seat{member: member{rec: rec}}
+		s.seat(rec)
 	}
 	if len(s.pool.Document) > 0 {
 		config, err := restoreConfig(s.pool.Document)
@@ -309,7 +309,6 @@ func (st configStep) finish(s *supervisor, ctx actor.Context, err error) {
 	}
 	s.Log.Info("configuration in force", "pool", s.config.Name)
 	s.useProvider(ctx, st.with.provider)
-	s.views.changed()
 	reply(ctx, st.with.asker, st.done, nil)
 	s.reconcileSoon(ctx)
 }

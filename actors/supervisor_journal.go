@@ -22,7 +22,6 @@ func (s *supervisor) journalChanged(ctx actor.Context, f journalChanged) {
 		s.Log.Info("journal can be written again", "dur", time.Since(s.failedAt).Round(time.Second))
 		s.recordMissed(ctx)
 	}
-	s.views.changed()
 	s.reconcileSoon(ctx)
 }
 

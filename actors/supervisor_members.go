@@ -23,7 +23,7 @@ func (s *supervisor) newSeat(d decision) {
 		site := s.provider.Site()
 		rec.Region, rec.CPUs, rec.MemoryMiB = site.Region, site.CPUs, site.MemoryMiB
 	}
-	s.seats[id] = &seat{member: member{rec: rec}, gen: -1}
+	s.seat(rec).gen = -1
 	s.Log.Debug("machine requested", "pool", s.config.Name, "machine", id, "vm", name, "reason", d.reason)
 }
 
@@ -38,8 +38,7 @@ func (s *supervisor) requestMachines(ctx actor.Context) {
 		}
 	}
 	if len(step.ids) > 0 {
-		s.views.changed()
-		s.Log.Info("machines requested", "pool", s.config.Name, "count", len(step.ids))
+			s.Log.Info("machines requested", "pool", s.config.Name, "count", len(step.ids))
 		s.commit(ctx, nil, step, s.recordsOf(step.ids)...)
 	}
 }
@@ -66,12 +65,11 @@ func (st spawnStep) finish(s *supervisor, ctx actor.Context, err error) {
 				s.held.owed++
 				s.held.churn.Used = max(0, s.held.churn.Used-1)
 			}
-			delete(s.seats, id)
+			s.unseat(id)
 		default:
 			s.spawn(ctx, seat)
 		}
 	}
-	s.views.changed()
 	s.answerWaiting(ctx)
 	if err == nil {
 		s.reconcileSoon(ctx)
@@ -82,8 +80,9 @@ func (st spawnStep) finish(s *supervisor, ctx actor.Context, err error) {
 func (s *supervisor) spawn(ctx actor.Context, seat *seat) {
 	s.gens++
 	seat.gen, seat.granted, seat.leaving = s.gens, false, false
-	seat.rec.Phase = resume(seat.rec.Phase)
 	gen, rec := seat.gen, seat.rec
+	rec.Phase = resume(rec.Phase)
+	s.note(seat, rec)
 	env := machineActor{ops: s.ops, log: s.Log.With("pool", s.config.Name), recorder: s.recorder, gen: gen, rec: rec}
 	env.provider, env.settings = s.hand(), s.settings()
 	seat.pid = ctx.Spawn(machineProps(env))
@@ -102,15 +101,15 @@ func (s *supervisor) machineChanged(ctx actor.Context, f machineChanged) {
 	seat.granted = seat.granted && f.rec.Phase == seat.rec.Phase && !f.declined
 	seat.leaving = seat.leaving && f.rec.allocated() && !f.declined
 	s.events.change(before, f.rec, f.outcome)
-	seat.rec, seat.notBefore = f.rec, f.notBefore
+	s.note(seat, f.rec)
+	seat.notBefore = f.notBefore
 	s.judge(ctx, f.outcome)
 	s.consult(ctx, before.allocated(), f)
 	if f.rec.Phase == forgotten {
-		delete(s.seats, f.rec.ID)
+		s.unseat(f.rec.ID)
 		seat.abandon(ctx)
 		ctx.Stop(seat.pid)
 	}
-	s.views.changed()
 	s.reconcileSoon(ctx)
 }
 

@@ -126,7 +126,9 @@ func (s *supervisor) orphanSeen(ctx actor.Context, f orphanSeen) {
 	s.Log.Warn("orphan is removed", "pool", s.config.Name, "machine", mark.Machine, "vm", vm.Name, "dur", age.Round(time.Second))
 	ids := s.adopt(vm)
 	for _, id := range ids {
-		s.seats[id].rec.Reason = "it carried the pool's mark without being a member"
+		rec := s.seats[id].rec
+		rec.Reason = "it carried the pool's mark without being a member"
+		s.note(s.seats[id], rec)
 	}
 	s.commit(ctx, nil, spawnStep{ids}, s.recordsOf(ids)...)
 }

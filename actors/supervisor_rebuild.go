@@ -88,7 +88,7 @@ func (s *supervisor) adopt(vm vsphere.VM) []vsphere.MachineID {
 	}
 	rec := adoptedRecord(vm, s.config.settings())
 	rec.Region = s.provider.Site().Region
-	s.seats[id] = &seat{member: member{rec: rec}}
+	s.seat(rec)
 	s.Log.Info("member found by its mark", "pool", s.config.Name, "machine", id, "vm", vm.Name, "to", rec.Phase)
 	return []vsphere.MachineID{id}
 }

@@ -72,7 +72,6 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 	s.sight.sweeps++
 	view := newPanorama(f, s.config.Name)
 	if s.doubtful(ctx, view) {
-		s.views.changed()
 		return
 	}
 	s.sight.observed = f.inventory.At
@@ -97,7 +96,6 @@ func (s *supervisor) swept(ctx actor.Context, f swept) {
 		s.sendFollow(ctx)
 		ctx.Send(s.observer, sweepSoon{})
 	}
-	s.views.changed()
 	s.answerWaiting(ctx)
 	s.reconcileSoon(ctx)
 }
@@ -191,7 +189,7 @@ func (s *supervisor) glimpse(seat *seat, vm vsphere.VM) {
 	}
 	seat.unknown, seat.connection = unknown, vm.Connection
 	seat.condoned = seat.condoned && unknown
-	s.views.changed()
+	s.views.touch(seat.rec.ID)
 }
 
 // sendFollow tells the observer what to look at more closely.

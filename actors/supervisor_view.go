@@ -2,28 +2,12 @@ package actors
 
 import (
 	"cmp"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 )
-
-// views keeps the immutable view that readers get, made when somebody asks after a change.
-type views struct {
-	epoch   string
-	version uint64
-	view    View
-	fresh   bool
-}
-
-func newViews() views {
-	return views{epoch: strconv.FormatInt(time.Now().UnixNano(), 36)}
-}
-
-func (v *views) changed() { v.fresh = false }
 
 // answer responds with a query's result, unless the pool cannot be read now.
 func (s *supervisor) answer(ctx actor.Context, value func() any) {
@@ -77,9 +61,12 @@ func (s *supervisor) readable() error {
 	return nil
 }
 
+// reachability is how old a view may be that is shown.
+func (s *supervisor) reachability() time.Duration { return s.config.PoolFetch.ReachabilityTimeout.Std() }
+
 // stale says that the last view is too old to answer from; nil: it is not, or there is none.
 func (s *supervisor) stale() error {
-	limit := s.config.PoolFetch.ReachabilityTimeout.Std()
+	limit := s.reachability()
 	age := time.Since(s.sight.observed)
 	if s.sight.observed.IsZero() || age <= limit {
 		return nil
@@ -88,62 +75,25 @@ func (s *supervisor) stale() error {
 		age.Round(time.Second), limit, cmp.Or(s.sight.outage, "a reading is under way"))
 }
 
-func (s *supervisor) view() any {
-	if !s.views.fresh {
-		s.views.version++
-		s.views.view = s.makeView()
-		s.views.fresh = true
+// view is the pool as it is now; the same one as before if nothing has changed.
+func (s *supervisor) view() View {
+	v := &s.views
+	size := s.countSize()
+	if v.version > 0 && !v.amended && size == v.view.Size {
+		return v.view
 	}
-	return s.views.view
+	v.version++
+	v.view = View{Epoch: v.epoch, Version: v.version, Observed: size.Observed, Machines: v.machines, Size: size}
+	v.amended = false
+	return v.view
 }
-
-func (s *supervisor) makeView() View {
-	v := View{Epoch: s.views.epoch, Version: s.views.version, Observed: s.sight.observed, Size: s.countSize()}
-	v.Machines = make([]*Machine, 0, len(s.seats))
-	for _, seat := range s.seats {
-		if seat.rec.Phase != forgotten {
-			v.Machines = append(v.Machines, seat.show())
-		}
-	}
-	slices.SortFunc(v.Machines, func(a, b *Machine) int {
-		return cmp.Or(a.Requested.Compare(b.Requested), cmp.Compare(a.ID, b.ID))
-	})
-	return v
-}
-
-// show is the member as readers see it, the same pointer as the last time unless there is something new.
-func (s *seat) show() *Machine {
-	if now := s.machine(); s.shown == nil || !reflect.DeepEqual(now, *s.shown) {
-		s.shown = &now
-	}
-	return s.shown
-}
-
-// machine is the member as readers see it.
-func (s *seat) machine() Machine {
-	m := s.rec.machine()
-	if s.unknown && s.rec.allocated() {
-		m.Metadata.Error = "vCenter cannot tell about its VM (" + cmp.Or(s.connection, "unreadable") + "): the last known state is shown, " +
-			"and the machine is not replaced: mend its host or datastore, or remove the VM from vCenter's inventory to have it replaced"
-	}
-	return m
-}
-
-func (s *supervisor) size() any { return s.countSize() }
 
 func (s *supervisor) countSize() Size {
-	size := Size{Observed: s.sight.observed}
+	s.views.settle(s.seats)
+	size := Size{Observed: s.sight.observed, Allocated: s.views.allocated, Active: s.views.active}
 	size.Desired, _ = s.desired()
 	if s.pool.Desired != nil {
 		size.Requested = *s.pool.Desired
-	}
-	for _, seat := range s.seats {
-		if seat.rec.allocated() {
-			size.Allocated++
-		}
-		if seat.rec.active() {
-			size.Active++
-		}
 	}
 	return size
 }

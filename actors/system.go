@@ -34,6 +34,11 @@ type Options struct {
 // Start brings a pool to life from its journal. It fails if the document is not valid (*[ConfigError]) or belongs to another pool than
 // the journal; whether vCenter can be reached shows in Status.
 func Start(o Options) (*Pool, error) {
+	return start(o, func(s *supervisor) actor.Actor { return s })
+}
+
+// start lets the supervisor's place be taken by something around it.
+func start(o Options, as func(*supervisor) actor.Actor) (*Pool, error) {
 	if o.NewID == nil {
 		o.NewID = uuid.NewString
 	}
@@ -49,16 +54,17 @@ func Start(o Options) (*Pool, error) {
 		ops:        newOperations(),
 		recorderOp: newOperations(),
 		events:     newEvents(),
+		readers:    readers{over: make(chan struct{})},
 	}
 	p.recorder = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return &recorder{journal: o.Journal, ops: p.recorderOp, stopTimer: func() {}}
 	}))
 	p.supervisor = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
-		return &supervisor{
+		return as(&supervisor{
 			Options: o, ops: p.ops, recorder: p.recorder, events: p.events,
 			seats: map[vsphere.MachineID]*seat{}, byPID: map[string]vsphere.MachineID{},
 			attaching: map[vsphere.MachineID]attachment{},
-		}
+		})
 	}))
 	return p, nil
 }
@@ -111,6 +117,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	_, flushErr := ask(ctx, p.system.Root, p.recorder, flush{})
 	providers, partErr := p.partings(ctx)
 	err = errors.Join(err, flushErr, partErr, p.end("supervisor", p.supervisor), p.end("recorder", p.recorder))
+	close(p.readers.over)
 	p.recorderOp.close(ctx)
 	for _, provider := range providers {
 		err = errors.Join(err, provider.Close(ctx))
