@@ -107,7 +107,12 @@ func (o *operations) close(ctx context.Context) {
 // after sends the message to the actor itself once the time has passed; the returned function stops that.
 func after(ctx actor.Context, d time.Duration, message any) (stop func()) {
 	self, root := ctx.Self(), ctx.ActorSystem().Root
-	t := time.AfterFunc(max(d, 0), func() { root.Send(self, message) })
+	return later(d, func() { root.Send(self, message) })
+}
+
+// later does something that takes no time once the time has passed; the returned function stops that.
+func later(d time.Duration, do func()) (stop func()) {
+	t := time.AfterFunc(max(d, 0), do)
 	return func() { t.Stop() }
 }
 

@@ -11,19 +11,31 @@ import (
 // after the message if the answer is the same, and forgets it otherwise. What is read under a lease is therefore what a message would
 // have been answered at the same moment. An actor that panics leaves its lease suspended for good. Refusals are never leased.
 
-// lease is an answer that stands.
+// lease is an answer that stands until the supervisor takes it back, or the view is too old to be shown.
 type lease struct {
 	view View
-	// fresh is how old the view may get, by its time of observation.
+	// fresh is how old the view may get, by its time of observation; stop ends the timer that sees to it, so that readers need no clock.
 	fresh time.Duration
-	// standing is false while the supervisor is at something that may change the answer, and after it has.
-	standing atomic.Bool
+	stop  func()
+	state atomic.Int32
+}
+
+// What becomes of a lease. A suspended one may hold again, an expired one never does.
+const (
+	leaseHolds int32 = iota
+	leaseSuspended
+	leaseExpired
+)
+
+// newLease leases a view that is fresh now.
+func newLease(v View, fresh time.Duration) *lease {
+	l := &lease{view: v, fresh: fresh}
+	l.stop = later(fresh-time.Since(v.Observed), func() { l.state.Store(leaseExpired) })
+	return l
 }
 
 // holds says whether the answer may be given now.
-func (l *lease) holds() bool {
-	return l.standing.Load() && time.Since(l.view.Observed) <= l.fresh
-}
+func (l *lease) holds() bool { return l.state.Load() == leaseHolds }
 
 // readers is what the readers of a pool share: the last answer, and the question under way.
 type readers struct {
@@ -68,7 +80,7 @@ func (q *inquiry) answer(l *lease, err error) {
 // suspend takes the answer back for as long as a message is being looked at.
 func (v *views) suspend() {
 	if v.lease != nil {
-		v.lease.standing.Store(false)
+		v.lease.state.CompareAndSwap(leaseHolds, leaseSuspended)
 	}
 }
 
@@ -81,11 +93,10 @@ func (s *supervisor) renew() {
 	if l == nil {
 		return
 	}
-	if !s.stands(l) {
+	if !s.stands(l) || !l.state.CompareAndSwap(leaseSuspended, leaseHolds) {
+		l.stop()
 		s.views.lease = nil
-		return
 	}
-	l.standing.Store(true)
 }
 
 func (s *supervisor) stands(l *lease) bool {
@@ -100,9 +111,8 @@ func (s *supervisor) tellView(q *inquiry) {
 		q.answer(nil, err)
 		return
 	}
-	if s.views.lease == nil {
-		s.views.lease = &lease{view: s.view(), fresh: s.reachability()}
-		s.views.lease.standing.Store(true)
+	if l := s.views.lease; l == nil || !l.holds() {
+		s.views.lease = newLease(s.view(), s.reachability())
 	}
 	q.answer(s.views.lease, nil)
 }
