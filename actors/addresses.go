@@ -113,13 +113,15 @@ func (s *seat) has() []string {
 	return s.addresses.given
 }
 
-// show passes an observation on to a member, with the addresses that count.
+// show passes an observation on to a member, with the addresses that count; most tell nothing new, and are not worth a message.
 func (s *supervisor) show(ctx actor.Context, seat *seat, o observed) {
 	if o.vm.Connected {
 		o = s.withAddresses(seat, o)
 	}
 	o.frozen = s.held.freezing
-	ctx.Send(seat.pid, o)
+	if !seat.rec.expects(o, s.config.Name) {
+		ctx.Send(seat.pid, o)
+	}
 }
 
 func (s *supervisor) withAddresses(seat *seat, o observed) observed {

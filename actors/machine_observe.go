@@ -54,13 +54,11 @@ func (m *machineActor) expected() bool { return !m.rec.PoweredOn.IsZero() && m.r
 
 // takeOver notes changed properties; the phase is not touched.
 func (m *machineActor) takeOver(ctx actor.Context, o observed) {
-	now := m.rec.withVM(o.vm)
-	now.Ref = o.vm.Ref // another one if the VM was registered anew
-	now.Conflict = o.conflict
+	now := m.rec.seen(o)
 	if now.Conflict != "" && now.Conflict != m.rec.Conflict {
 		m.log.Warn("machine shows another machine's address", "machine", m.rec.ID, "vm", now.Name, "reason", now.Conflict)
 	}
-	if !now.sameAs(m.rec) {
+	if !now.looksLike(m.rec) {
 		m.rec = now
 		m.save(ctx)
 		m.publish(ctx, launchOutcome{})

@@ -54,6 +54,12 @@ func sighting(r record, vm vsphere.VM, s settings) event {
 	}
 }
 
+// expects says whether an observation tells a machine at work nothing that its record does not say already.
+func (r record) expects(o observed, pool string) bool {
+	return r.Phase == running && o.vm.Connected && r.owns(o.vm, pool) && !o.vm.Mark.Retiring && o.vm.Power == vsphere.PoweredOn &&
+		r.seen(o).looksLike(r)
+}
+
 // adoptedPhase is where a machine of which only the VM is known begins.
 func adoptedPhase(vm vsphere.VM, s settings) phase {
 	switch {

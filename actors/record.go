@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"time"
 
@@ -102,11 +101,18 @@ func (r record) withVM(vm vsphere.VM) record {
 	return r
 }
 
-// sameAs compares records.
-func (r record) sameAs(o record) bool {
-	same := slices.Equal(r.IPs, o.IPs)
-	r.IPs, o.IPs = nil, nil
-	return same && reflect.DeepEqual(r, o)
+// seen is the record after an observation of the machine's own VM.
+func (r record) seen(o observed) record {
+	r = r.withVM(o.vm)
+	r.Ref = o.vm.Ref // another one if the VM was registered anew
+	r.Conflict = o.conflict
+	return r
+}
+
+// looksLike compares what observations change. There are many of them, and few tell anything new.
+func (r record) looksLike(o record) bool {
+	return r.Ref == o.Ref && r.Name == o.Name && r.UUID == o.UUID && r.Conflict == o.Conflict && slices.Equal(r.IPs, o.IPs) &&
+		r.CPUs == o.CPUs && r.MemoryMiB == o.MemoryMiB && r.Host == o.Host && r.Datastore == o.Datastore && r.Launched.Equal(o.Launched)
 }
 
 // machine is the record as readers see it.
