@@ -21,6 +21,7 @@ func BenchmarkCosts(b *testing.B) {
 			b.Run(fmt.Sprintf("plan-%s-%d", name, n), func(b *testing.B) { goals.Report(b, "ms", passTimes(s)...) })
 		}
 	}
+	readCosts(b)
 }
 
 // planned are supervisors before a pass: at rest, growing to ten times the size, and shrinking to nothing.

@@ -18,18 +18,21 @@ type supervisorQuery interface{ supervisorQuery() }
 
 type (
 	// viewQuery is answered to the inquiry, the others with an answer.
-	viewQuery    struct{ inquiry *inquiry }
-	statusQuery  struct{}
-	configQuery  struct{}
-	freezeQuery  struct{}
-	orphansQuery struct{}
+	viewQuery   struct{ inquiry *inquiry }
+	statusQuery struct{}
+	// standingQuery is answered with a standing.
+	standingQuery struct{}
+	configQuery   struct{}
+	freezeQuery   struct{}
+	orphansQuery  struct{}
 )
 
-func (viewQuery) supervisorQuery()    {}
-func (statusQuery) supervisorQuery()  {}
-func (configQuery) supervisorQuery()  {}
-func (freezeQuery) supervisorQuery()  {}
-func (orphansQuery) supervisorQuery() {}
+func (viewQuery) supervisorQuery()     {}
+func (statusQuery) supervisorQuery()   {}
+func (standingQuery) supervisorQuery() {}
+func (configQuery) supervisorQuery()   {}
+func (freezeQuery) supervisorQuery()   {}
+func (orphansQuery) supervisorQuery()  {}
 
 // supervisorCommand is what [Pool] asks of the supervisor; each one is answered with an answer.
 //
@@ -55,16 +58,16 @@ type (
 	drain struct{}
 )
 
-func (readyQuery) supervisorCommand()   {}
-func (resize) supervisorCommand()       {}
-func (freezePool) supervisorCommand()   {}
-func (thawPool) supervisorCommand()     {}
-func (startPool) supervisorCommand()    {}
-func (stopPool) supervisorCommand()     {}
-func (configure) supervisorCommand()    {}
-func (attach) supervisorCommand()       {}
-func (callMachine) supervisorCommand()  {}
-func (drain) supervisorCommand()        {}
+func (readyQuery) supervisorCommand()  {}
+func (resize) supervisorCommand()      {}
+func (freezePool) supervisorCommand()  {}
+func (thawPool) supervisorCommand()    {}
+func (startPool) supervisorCommand()   {}
+func (stopPool) supervisorCommand()    {}
+func (configure) supervisorCommand()   {}
+func (attach) supervisorCommand()      {}
+func (callMachine) supervisorCommand() {}
+func (drain) supervisorCommand()       {}
 
 // answer is the supervisor's reply to a command.
 type answer struct {

@@ -153,8 +153,7 @@ var conditions = [...]struct {
 // subject is what is asked for the conditions: a [Pool].
 type subject interface {
 	View(ctx context.Context) (View, error)
-	Status(ctx context.Context) (Status, error)
-	Frozen(ctx context.Context) (Freeze, error)
+	standing(ctx context.Context) (standing, error)
 }
 
 // collector is a pool as Prometheus sees it.
@@ -203,11 +202,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 }
 
 func (c *collector) ask(ctx context.Context, tell teller) {
-	if s, err := c.pool.Status(ctx); err == nil {
-		tellStatus(tell, s)
-	}
-	if f, err := c.pool.Frozen(ctx); err == nil {
-		tellFreeze(tell, f)
+	if s, err := c.pool.standing(ctx); err == nil {
+		tellStatus(tell, s.status)
+		tellFreeze(tell, s.freeze)
 	}
 	if v, err := c.pool.View(ctx); err == nil {
 		tellView(tell, v)

@@ -66,8 +66,9 @@ func (s scriptedSubject) View(context.Context) (View, error) {
 	return s.view, errors.Join(s.unreadable, s.dead)
 }
 
-func (s scriptedSubject) Status(context.Context) (Status, error) { return s.status, s.dead }
-func (s scriptedSubject) Frozen(context.Context) (Freeze, error) { return s.freeze, s.dead }
+func (s scriptedSubject) standing(context.Context) (standing, error) {
+	return standing{s.status, s.freeze}, s.dead
+}
 
 func TestMetricsOfConditions(t *testing.T) {
 	pool := scriptedSubject{

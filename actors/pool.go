@@ -126,6 +126,10 @@ func (p *Pool) Frozen(ctx context.Context) (Freeze, error) {
 	return query[Freeze](ctx, p, freezeQuery{})
 }
 
+func (p *Pool) standing(ctx context.Context) (standing, error) {
+	return query[standing](ctx, p, standingQuery{})
+}
+
 // Orphans are the VMs that carry the pool's mark without being members; it fails as View does.
 func (p *Pool) Orphans(ctx context.Context) ([]Stray, error) {
 	return query[[]Stray](ctx, p, orphansQuery{})

@@ -37,6 +37,8 @@ type supervisor struct {
 	parted []Provider
 
 	seats map[vsphere.MachineID]*seat
+	// lineup are the seats' members; nil after one came or went.
+	lineup []*member
 	// byPID finds the seat of a child.
 	byPID map[string]vsphere.MachineID
 	gens  int
@@ -112,7 +114,7 @@ func (s *supervisor) receive(ctx actor.Context) {
 
 func (s *supervisor) begin(ctx actor.Context) {
 	s.stopWake = func() {}
-	s.views = newViews()
+	s.views = newViews(time.Now())
 	s.spawnObserver(ctx)
 	ctx.Send(s.recorder, load{ctx.Self()})
 }
@@ -123,11 +125,13 @@ func (s *supervisor) tell(ctx actor.Context, query supervisorQuery) {
 	case viewQuery:
 		s.tellView(q.inquiry)
 	case statusQuery:
-		ctx.Respond(answer{value: s.status()})
+		ctx.Respond(answer{value: s.standing().status})
+	case standingQuery:
+		ctx.Respond(answer{value: s.standing()})
 	case configQuery:
 		s.tellConfig(ctx)
 	case freezeQuery:
-		ctx.Respond(answer{value: s.freeze()})
+		ctx.Respond(answer{value: s.standing().freeze})
 	case orphansQuery:
 		s.answer(ctx, s.strays)
 	}
@@ -263,10 +267,7 @@ func (s *supervisor) planInput() planInput {
 	if s.provider != nil && s.provider.Site().Flaw != nil {
 		in.limits.Creates = 0
 	}
-	in.members = make([]*member, 0, len(s.seats))
-	for _, seat := range s.seats {
-		in.members = append(in.members, &seat.member)
-	}
+	in.members = s.members()
 	return in.count()
 }
 

@@ -38,7 +38,7 @@ func (s *supervisor) requestMachines(ctx actor.Context) {
 		}
 	}
 	if len(step.ids) > 0 {
-			s.Log.Info("machines requested", "pool", s.config.Name, "count", len(step.ids))
+		s.Log.Info("machines requested", "pool", s.config.Name, "count", len(step.ids))
 		s.commit(ctx, nil, step, s.recordsOf(step.ids)...)
 	}
 }

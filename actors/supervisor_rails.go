@@ -91,11 +91,7 @@ func (s *supervisor) byHand() string {
 }
 
 // freeze is what the pool tells of its rails.
-func (s *supervisor) freeze() Freeze {
-	if s.config == nil {
-		return Freeze{}
-	}
-	in := s.planInput()
+func (s *supervisor) freeze(in planInput) Freeze {
 	f := Freeze{Manual: s.pool.Still != nil, Reasons: s.heldBack(in), Rails: s.rails(in)}
 	if f.Frozen = len(f.Reasons) > 0; f.Frozen {
 		f.Since = s.held.since

@@ -62,7 +62,9 @@ func (s *supervisor) readable() error {
 }
 
 // reachability is how old a view may be that is shown.
-func (s *supervisor) reachability() time.Duration { return s.config.PoolFetch.ReachabilityTimeout.Std() }
+func (s *supervisor) reachability() time.Duration {
+	return s.config.PoolFetch.ReachabilityTimeout.Std()
+}
 
 // stale says that the last view is too old to answer from; nil: it is not, or there is none.
 func (s *supervisor) stale() error {
@@ -98,19 +100,31 @@ func (s *supervisor) countSize() Size {
 	return size
 }
 
-func (s *supervisor) status() Status {
-	freeze := s.freeze()
-	st := Status{
-		Started: s.pool.Started && s.config != nil, Configured: s.config != nil,
-		Unreachable: s.unreachable(), Orphans: len(s.established()), Foreign: s.sight.foreign,
-		Observed: s.sight.observed, Holding: inForce(freeze.Rails),
-	}
-	st.Journal = s.journalTrouble()
-	st.Blocked = st.Journal
+// standing is how the pool stands as a whole, told in two ways from one count of the members.
+type standing struct {
+	status Status
+	freeze Freeze
+}
+
+func (s *supervisor) standing() standing {
+	var now standing
+	now.status.Journal = s.journalTrouble()
+	now.status.Blocked = now.status.Journal
+	now.status.Observed, now.status.Foreign = s.sight.observed, s.sight.foreign
 	if s.config == nil {
-		return st
+		return now
 	}
-	st.Pool = s.config.Name
+	in := s.planInput()
+	now.freeze = s.freeze(in)
+	s.describe(&now.status, now.freeze)
+	now.status.Unreachable = in.tally().unreachable
+	return now
+}
+
+// describe tells what a pool that has a configuration is at.
+func (s *supervisor) describe(st *Status, freeze Freeze) {
+	st.Started, st.Configured, st.Pool = s.pool.Started, true, s.config.Name
+	st.Orphans, st.Holding = len(s.established()), inForce(freeze.Rails)
 	switch {
 	case s.sight.outage == "" && s.stale() != nil: // vCenter hangs, and no call has failed yet
 		st.Outage = s.stale().Error()
@@ -126,17 +140,6 @@ func (s *supervisor) status() Status {
 	if s.provider != nil {
 		st.Notes = append(slices.Clone(s.provider.Site().Notes), s.diagnoses()...)
 	}
-	return st
-}
-
-func (s *supervisor) unreachable() int {
-	n := 0
-	for _, seat := range s.seats {
-		if seat.unknown && seat.rec.allocated() {
-			n++
-		}
-	}
-	return n
 }
 
 // unmakeable says why no machines can be made; empty: they can.
@@ -163,7 +166,7 @@ func (s *supervisor) answerWaiting(ctx actor.Context) {
 		return
 	}
 	for _, asker := range s.waiting {
-		ctx.Send(asker, answer{value: s.status()})
+		ctx.Send(asker, answer{})
 	}
 	s.waiting = nil
 }

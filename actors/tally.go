@@ -9,6 +9,8 @@ type tally struct {
 	disposable, queued int
 	// known members have a VM; unknown are those of them that vCenter cannot tell about, and nobody has condoned.
 	known, unknown int
+	// unreachable counts all that vCenter cannot tell about.
+	unreachable int
 	// replacing members stand for others that were lost, making ones have yet to prove that the template works.
 	replacing, making int
 	// held and waiting are the turns of each budget that are used up, and waited for.
@@ -58,6 +60,7 @@ func (t *tally) add(m *member, info *phaseInfo) {
 	t.queued += one(m.rec.Phase == requested && !m.leaving)
 	t.known += one(m.rec.Ref != "")
 	t.unknown += one(m.unknown && !m.condoned)
+	t.unreachable += one(m.unknown)
 	t.replacing += one(m.rec.Replacement && replacing(m))
 }
 

@@ -28,9 +28,9 @@ type views struct {
 	lease *lease
 }
 
-func newViews() views {
+func newViews(begun time.Time) views {
 	return views{
-		epoch:   strconv.FormatInt(time.Now().UnixNano(), 36),
+		epoch:   strconv.FormatInt(begun.UnixNano(), 36),
 		touched: map[vsphere.MachineID]struct{}{},
 		shown:   map[vsphere.MachineID]*Machine{},
 	}
@@ -109,26 +109,6 @@ func amend(machines []*Machine, edits []edit) []*Machine {
 // inView is the order of a view's machines.
 func inView(a, b *Machine) int {
 	return cmp.Or(a.Requested.Compare(b.Requested), cmp.Compare(a.ID, b.ID))
-}
-
-// seat gives a member its seat.
-func (s *supervisor) seat(rec record) *seat {
-	taken := &seat{member: member{rec: rec}}
-	s.seats[rec.ID] = taken
-	s.views.touch(rec.ID)
-	return taken
-}
-
-// unseat takes a member's seat away.
-func (s *supervisor) unseat(id vsphere.MachineID) {
-	delete(s.seats, id)
-	s.views.touch(id)
-}
-
-// note takes over what is true of a member by now.
-func (s *supervisor) note(seat *seat, rec record) {
-	seat.rec = rec
-	s.views.touch(rec.ID)
 }
 
 // machine is the member as readers see it; nil if they do not.

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -55,10 +56,23 @@ func (s *supervisor) unsound() error {
 			return fmt.Errorf("machine %s is shown as %+v, and is %+v", id, shown, now)
 		}
 	}
-	if err := v.misplaced(); err != nil {
+	if err := cmp.Or(v.misplaced(), s.misaligned()); err != nil {
 		return err
 	}
 	return s.misleading()
+}
+
+// misaligned says whether the planner would see other members than there are.
+func (s *supervisor) misaligned() error {
+	for _, m := range s.members() {
+		if seat := s.seats[m.rec.ID]; seat == nil || &seat.member != m {
+			return fmt.Errorf("machine %s has no seat, or another one", m.rec.ID)
+		}
+	}
+	if len(s.lineup) != len(s.seats) {
+		return fmt.Errorf("%d members of %d are lined up", len(s.lineup), len(s.seats))
+	}
+	return nil
 }
 
 func (v *views) has(id vsphere.MachineID) bool {
@@ -135,7 +149,7 @@ type viewHistory struct {
 }
 
 func crowdOf(n int) *supervisor {
-	s := &supervisor{seats: map[vsphere.MachineID]*seat{}, views: newViews()}
+	s := &supervisor{seats: map[vsphere.MachineID]*seat{}, views: newViews(time.Now())}
 	for i := range n {
 		s.seat(memberRecord(i))
 	}

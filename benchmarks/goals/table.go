@@ -14,5 +14,11 @@ var Table = []Goal{
 	{"Converge/calls", "calls/machine", AtMost, 4, true, "SOAP calls per launched machine, all of the adapter's included"},
 	{"Converge/steady", "calls/min", AtMost, 10, true, "SOAP calls a minute at rest with 1,000 members, besides the event poll"},
 
-	{"Virtual/up", "x-ideal", AtMost, 1.01, true, "virtual time from 0 to 10,000 machines, clones of 30 s, 20 at a time, against the ideal schedule"},
+	{"Costs/leased-read", "allocs/op", AtMost, 0, true, "allocations of asking for the size and for the view of a pool that has not changed"},
+	{"Costs/view-1000", "µs", AtMost, 100, false, "time to make the view of 1,000 members after one of them has changed"},
+	{"Costs/view-10000", "µs", AtMost, 1000, false, "likewise of 10,000 members"},
+	{"Costs/view-growth", "B/member", AtMost, 10, true, "bytes that such a view costs for each member that has not changed: a pointer's"},
+	{"Costs/status-10000", "µs", AtMost, 1000, false, "time to tell how a pool of 10,000 members stands, its rails included"},
+
+	{"Virtual/up", "x-ideal", AtMost, 1.01, true, "virtual time from 0 to 10,000 machines, clones of 30 s, 20 at once, against the ideal schedule"},
 }
