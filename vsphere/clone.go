@@ -72,7 +72,7 @@ func (c *Client) berth(ctx context.Context, order CloneOrder) (at spot, keys []s
 
 // Await waits for a clone task's end and returns the VM that it made. NotFound: vCenter does not know the task any more.
 func (c *Client) Await(ctx context.Context, t Task) (Cloned, error) {
-	info, err := c.tasks.await(ctx, t)
+	info, err := c.tasks.await(ctx, cloneTask, t)
 	c.launcher.ended(t, err)
 	if err != nil {
 		return Cloned{}, ended(wrap("clone vm", "by "+string(t), c.place.explain(c.labels.on(err))))

@@ -26,7 +26,7 @@ func (c *Client) demolish(ctx context.Context, o Ownership) error {
 	if err := c.spare(ctx, o.Ref, content); err != nil {
 		return err
 	}
-	err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).Destroy)
+	err = c.do(ctx, destroyTask, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).Destroy)
 	if err == nil || errors.Is(err, errForgotten) {
 		return c.absent(ctx, o.Ref)
 	}
@@ -59,7 +59,7 @@ func (c *Client) spare(ctx context.Context, ref Ref, content types.ObjectContent
 	for _, disk := range found.strangers {
 		changes = append(changes, &types.VirtualDeviceConfigSpec{Operation: types.VirtualDeviceConfigSpecOperationRemove, Device: disk})
 	}
-	err = c.do(ctx, func(ctx context.Context) (*object.Task, error) {
+	err = c.do(ctx, writeTask, func(ctx context.Context) (*object.Task, error) {
 		return object.NewVirtualMachine(c.vim, vmRef(ref)).Reconfigure(ctx, types.VirtualMachineConfigSpec{DeviceChange: changes})
 	})
 	if err != nil {

@@ -23,6 +23,10 @@ import (
 // callTimeout bounds every single call. vCenter answers within seconds when it answers; its long work happens in tasks.
 const callTimeout = time.Minute
 
+// idleConnections are kept for the calls to come: as many as are made at the same time when a pool is busy. Go's default of two would have
+// most calls then pay for a TLS handshake.
+const idleConnections = 100
+
 // dial prepares a client and reads the service content, which needs no login.
 func dial(ctx context.Context, c Connection, agent string) (*vim25.Client, error) {
 	client, err := endpoint(c, agent)
@@ -56,6 +60,7 @@ func endpoint(c Connection, agent string) (*soap.Client, error) {
 	client.Timeout = callTimeout
 	client.UserAgent = agent
 	transport := client.DefaultTransport()
+	transport.MaxIdleConnsPerHost = idleConnections
 	transport.DialTLSContext = nil // govmomi's knows one thumbprint per host and does not honour contexts
 	transport.TLSClientConfig = trusted.config()
 	client.Transport = rewinding{transport}

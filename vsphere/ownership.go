@@ -114,7 +114,7 @@ func (c *Client) mark(ctx context.Context, ref Ref, change Change) error {
 	if len(values) == 0 {
 		return nil
 	}
-	err := c.do(ctx, func(ctx context.Context) (*object.Task, error) {
+	err := c.do(ctx, writeTask, func(ctx context.Context) (*object.Task, error) {
 		return object.NewVirtualMachine(c.vim, vmRef(ref)).Reconfigure(ctx, types.VirtualMachineConfigSpec{
 			ChangeVersion: change.IfVersion, ExtraConfig: options(values),
 		})

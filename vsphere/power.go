@@ -24,7 +24,7 @@ func (c *Client) ShutdownGuest(ctx context.Context, o Ownership) error {
 func (c *Client) PowerOff(ctx context.Context, o Ownership) error {
 	vm, _, err := c.approach(ctx, o)
 	if err == nil && vm.Power != PoweredOff {
-		err = c.do(ctx, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOff)
+		err = c.do(ctx, powerTask, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOff)
 	}
 	if already(err, types.VirtualMachinePowerStatePoweredOff) {
 		return nil

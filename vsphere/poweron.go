@@ -34,9 +34,9 @@ func (c *Client) powerOn(ctx context.Context, o Ownership) error {
 	case err != nil:
 		return err
 	case r.alone:
-		return c.do(ctx, func(ctx context.Context) (*object.Task, error) { return c.powerOnAlone(ctx, o.Ref, r.host) })
+		return c.do(ctx, powerTask, func(ctx context.Context) (*object.Task, error) { return c.powerOnAlone(ctx, o.Ref, r.host) })
 	case r.task != "":
-		return c.finish(ctx, r.task)
+		return c.finish(ctx, powerTask, r.task)
 	}
 	return c.explain(ctx, c.labels.on(r.err))
 }

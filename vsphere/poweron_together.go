@@ -131,7 +131,7 @@ func (c *Client) powerOnTask(ctx context.Context, refs []Ref) (types.TaskInfo, e
 	if err != nil {
 		return types.TaskInfo{}, err
 	}
-	return c.tasks.await(ctx, Task(res.Returnval.Value))
+	return c.tasks.await(ctx, togetherTask, Task(res.Returnval.Value))
 }
 
 // routesOf reads vCenter's answer. Where DRS is on, it begins power-ons without naming their tasks: those are unseen. VMs that it only

@@ -11,14 +11,9 @@ import (
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-const (
-	// A task is looked at ten times a second at first, more rarely as it grows older, and once a second in the end.
-	shortestPause = 100 * time.Millisecond
-	longestPause  = time.Second
-	// patience is how long tasks may be out of sight before those who wait for them hear of it. A blip, or a vCenter restart that
-	// is over by then, goes unnoticed; their own contexts still bound each wait.
-	patience = 30 * time.Second
-)
+// patience is how long tasks may be out of sight before those who wait for them hear of it. A blip, or a vCenter restart that is over
+// by then, goes unnoticed; their own contexts still bound each wait.
+const patience = 30 * time.Second
 
 // errForgotten says that vCenter does not know a task: it ended a while ago, or vCenter was restarted, which loses all of them. What
 // became of the work can be seen in the inventory only.
@@ -33,6 +28,7 @@ type poller struct {
 
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
+	usual   usual
 	looked  time.Time
 	running bool
 	closed  bool
@@ -46,6 +42,7 @@ type poller struct {
 
 type waiter struct {
 	task  Task
+	kind  taskKind
 	since time.Time
 	done  chan verdict
 }
@@ -57,22 +54,22 @@ type verdict struct {
 }
 
 func newPoller(life context.Context, read func(context.Context, types.PropertyFilterSpec) ([]types.ObjectContent, error)) *poller {
-	return &poller{read: read, life: life, waiters: map[*waiter]struct{}{}, kick: make(chan struct{}, 1)}
+	return &poller{read: read, life: life, waiters: map[*waiter]struct{}{}, usual: usual{}, kick: make(chan struct{}, 1)}
 }
 
 // do starts a task and waits for its end. An error tells who is in the way, if its fault says so. Busy with [errForgotten]: the task
 // may have done its work or not, so look and ask again.
-func (c *Client) do(ctx context.Context, start func(context.Context) (*object.Task, error)) error {
+func (c *Client) do(ctx context.Context, kind taskKind, start func(context.Context) (*object.Task, error)) error {
 	t, err := start(ctx)
 	if err != nil {
 		return c.explain(ctx, err)
 	}
-	return c.finish(ctx, Task(t.Reference().Value))
+	return c.finish(ctx, kind, Task(t.Reference().Value))
 }
 
 // finish waits for the end of a task whose result does not matter.
-func (c *Client) finish(ctx context.Context, t Task) error {
-	_, err := c.tasks.await(ctx, t)
+func (c *Client) finish(ctx context.Context, kind taskKind, t Task) error {
+	_, err := c.tasks.await(ctx, kind, t)
 	if errors.Is(err, errForgotten) {
 		return &Error{Kind: Busy, Err: err, Hint: "it is looked at and tried again"}
 	}
@@ -80,8 +77,8 @@ func (c *Client) finish(ctx context.Context, t Task) error {
 }
 
 // await returns when the task has ended, the context has, or the client is closed. A failed task is an error.
-func (p *poller) await(ctx context.Context, t Task) (types.TaskInfo, error) {
-	w := p.join(t)
+func (p *poller) await(ctx context.Context, kind taskKind, t Task) (types.TaskInfo, error) {
+	w := p.join(kind, t)
 	defer p.leave(w)
 	select {
 	case v := <-w.done:
@@ -93,10 +90,10 @@ func (p *poller) await(ctx context.Context, t Task) (types.TaskInfo, error) {
 	}
 }
 
-func (p *poller) join(t Task) *waiter {
+func (p *poller) join(kind taskKind, t Task) *waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w := &waiter{task: t, since: time.Now(), done: make(chan verdict, 1)}
+	w := &waiter{task: t, kind: kind, since: time.Now(), done: make(chan verdict, 1)}
 	p.waiters[w] = struct{}{}
 	if !p.running && !p.closed {
 		p.running, p.looked, p.troubled, p.absent = true, w.since, time.Time{}, nil
@@ -145,15 +142,16 @@ func (p *poller) next() (due time.Time, more bool) {
 		p.running = false
 		return time.Time{}, false
 	}
-	pause := longestPause
-	for w := range p.waiters {
-		pause = min(pause, max(shortestPause, time.Since(w.since)/5))
-	}
+	pages := time.Duration((len(p.waiters) + pageSize - 1) / pageSize) // each one a call
 	if !p.troubled.IsZero() {
-		pause = longestPause
+		return p.looked.Add(pages * longestPause), true
 	}
-	pages := (len(p.waiters) + pageSize - 1) / pageSize // each one a call
-	return p.looked.Add(pause * time.Duration(pages)), true
+	for w := range p.waiters {
+		if at := p.usual.due(w, p.looked, pages); due.IsZero() || at.Before(due) {
+			due = at
+		}
+	}
+	return due, true
 }
 
 // sleep says whether the time has come; otherwise something changed that may alter when it comes.
@@ -169,7 +167,7 @@ func (p *poller) sleep(due time.Time) bool {
 	return false
 }
 
-// look asks for the states of all tasks waited for, then for the details of those that ended.
+// look asks for all tasks waited for.
 func (p *poller) look() {
 	tasks := p.pending()
 	verdicts, err := p.judge(tasks)
@@ -223,48 +221,33 @@ func (p *poller) exhausted(err error) bool {
 	}
 }
 
-// judge finds the tasks that ended, that vCenter does not know any more, or that it hides.
+// judge finds the tasks that ended, that vCenter hides, or that it does not know any more: one that two answers in a row leave out is
+// forgotten, for a vCenter that has just come up again may answer before it knows everything.
 func (p *poller) judge(tasks []Task) (map[Task]verdict, error) {
 	if len(tasks) == 0 { // nobody waits any more
 		return nil, nil
 	}
-	verdicts, ended, err := p.states(tasks)
-	if err != nil || len(ended) == 0 {
-		return verdicts, err
-	}
-	infos, err := p.read(p.life, objects(taskRefs(ended), []string{"info"}, true))
-	for _, o := range infos {
-		if v, known := conclude(o); known {
-			verdicts[Task(o.Obj.Value)] = v
-		}
-	}
-	return verdicts, err
-}
-
-// states reads how far the tasks are. One that two answers in a row leave out is forgotten: a vCenter that has just come up again may
-// answer before it knows everything.
-func (p *poller) states(tasks []Task) (verdicts map[Task]verdict, ended []Task, err error) {
-	answers, err := p.read(p.life, objects(taskRefs(tasks), []string{"info.state"}, true))
+	answers, err := p.read(p.life, objects(taskRefs(tasks), []string{"info"}, true))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	verdicts, shown := map[Task]verdict{}, map[Task]bool{}
 	for _, o := range answers {
+		err := hidden(o)
+		switch {
+		case err != nil && KindOf(wrap("read task", "", err)) == Unreachable: // the session, not the task
+			return nil, err
+		case err != nil && gone(err):
+			continue
+		}
 		t := Task(o.Obj.Value)
-		switch err := hidden(o); {
-		case err == nil:
-			shown[t] = true
-			if over(value[types.TaskInfoState](o, "info.state")) {
-				ended = append(ended, t)
-			}
-		case KindOf(wrap("read task", "", err)) == Unreachable: // the session, not the task
-			return nil, nil, err
-		case !gone(err):
-			shown[t], verdicts[t] = true, verdict{err: wrap("read task", string(t), err)}
+		shown[t] = true
+		if v, known := conclude(o); known {
+			verdicts[t] = v
 		}
 	}
 	p.forget(tasks, shown, verdicts)
-	return verdicts, ended, nil
+	return verdicts, nil
 }
 
 // forget gives up the tasks that were not shown twice, and notes those that were not shown now.
@@ -290,6 +273,7 @@ func (p *poller) deliver(verdicts map[Task]verdict) {
 		if v, ended := verdicts[w.task]; ended {
 			w.done <- v
 			delete(p.waiters, w)
+			p.usual.learn(w, v, p.looked)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func TestPollerEndsEachTaskInItsTime(t *testing.T) {
 		for name, span := range map[Task]time.Duration{"task-1": 0, "task-2": time.Second, "task-3": time.Minute} {
 			w.set(func() { w.ends[name] = start.Add(span) })
 			wg.Go(func() {
-				info, err := p.await(t.Context(), name)
+				info, err := p.await(t.Context(), cloneTask, name)
 				if late := time.Since(start) - span; err != nil || info.Key != string(name) || late < 0 || late > longestPause {
 					t.Errorf("%s: %v after %v, %v", name, info.Key, time.Since(start), err)
 				}
@@ -117,10 +117,10 @@ func TestPollerIsNotStarvedByNewTasks(t *testing.T) {
 		for i := range 100 {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * 10 * time.Millisecond)
-				_, _ = p.await(ctx, "task-x")
+				_, _ = p.await(ctx, cloneTask, "task-x")
 			})
 		}
-		if _, err := p.await(t.Context(), "task-0"); err != nil || time.Since(start) > 2*shortestPause {
+		if _, err := p.await(t.Context(), cloneTask, "task-0"); err != nil || time.Since(start) > 2*shortestPause {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		cancel()
@@ -135,16 +135,16 @@ func TestPollerTellsFailures(t *testing.T) {
 			w.ends["task-1"] = time.Now()
 			w.fault = map[Task]types.BaseMethodFault{"task-1": &types.NoDiskSpace{}}
 		})
-		if _, err := p.await(t.Context(), "task-1"); KindOf(wrap("op", "", err)) != Storage {
+		if _, err := p.await(t.Context(), cloneTask, "task-1"); KindOf(wrap("op", "", err)) != Storage {
 			t.Errorf("failed task: %v", err)
 		}
-		if _, err := p.await(t.Context(), "task-gone"); KindOf(err) != NotFound {
+		if _, err := p.await(t.Context(), cloneTask, "task-gone"); KindOf(err) != NotFound {
 			t.Errorf("vanished task: %v", err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		w.set(func() { w.ends["task-2"] = time.Now().Add(time.Hour) })
-		if _, err := p.await(ctx, "task-2"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := p.await(ctx, cloneTask, "task-2"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("impatient caller: %v", err)
 		}
 	})
@@ -156,18 +156,18 @@ func TestPollerHasPatience(t *testing.T) {
 		start := time.Now()
 		w.set(func() { w.ends["task-1"] = start.Add(5 * time.Second); w.down = io.EOF })
 		time.AfterFunc(20*time.Second, func() { w.set(func() { w.down = nil }) })
-		if _, err := p.await(t.Context(), "task-1"); err != nil || time.Since(start) > 22*time.Second {
+		if _, err := p.await(t.Context(), cloneTask, "task-1"); err != nil || time.Since(start) > 22*time.Second {
 			t.Errorf("blip: %v after %v", err, time.Since(start))
 		}
 		w.set(func() { w.down = io.EOF })
 		start = time.Now()
-		_, err := p.await(t.Context(), "task-1")
+		_, err := p.await(t.Context(), cloneTask, "task-1")
 		if span := time.Since(start); KindOf(wrap("op", "", err)) != Unreachable || span < patience || span > patience+2*time.Second {
 			t.Errorf("outage: %v after %v", err, span)
 		}
 		w.set(func() { w.down = soapFault(types.InvalidLogin{}) })
 		start = time.Now()
-		_, err = p.await(t.Context(), "task-1")
+		_, err = p.await(t.Context(), cloneTask, "task-1")
 		if KindOf(err) != Unreachable || !strings.Contains(err.Error(), "InvalidLogin") || time.Since(start) > time.Second {
 			t.Errorf("refusal: %v after %v; it says nothing about the task", err, time.Since(start))
 		}
@@ -179,11 +179,11 @@ func TestPollerEndsWithItsClient(t *testing.T) {
 	poll(t, w, func(t *testing.T, p *poller, end context.CancelFunc) {
 		w.set(func() { w.ends["task-1"] = time.Now().Add(time.Hour) })
 		time.AfterFunc(time.Minute, end)
-		if _, err := p.await(t.Context(), "task-1"); !errors.Is(err, errClosed) {
+		if _, err := p.await(t.Context(), cloneTask, "task-1"); !errors.Is(err, errClosed) {
 			t.Error(err)
 		}
 		p.close()
-		if _, err := p.await(t.Context(), "task-1"); !errors.Is(err, errClosed) {
+		if _, err := p.await(t.Context(), cloneTask, "task-1"); !errors.Is(err, errClosed) {
 			t.Error(err)
 		}
 	})
@@ -204,7 +204,7 @@ func TestPollerKeepsTroubleApart(t *testing.T) {
 		var wg sync.WaitGroup
 		for name, want := range map[Task]Kind{"task-hidden": Forbidden, "task-lost": NotFound, "task-good": works, "task-mute": works} {
 			wg.Go(func() {
-				_, err := p.await(t.Context(), name)
+				_, err := p.await(t.Context(), cloneTask, name)
 				if (err == nil) != (want == works) || err != nil && KindOf(err) != want {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -225,7 +225,7 @@ func TestPollerOutlivesARestart(t *testing.T) {
 		time.AfterFunc(10*time.Second, func() { w.set(func() { w.down = io.EOF }) })
 		time.AfterFunc(20*time.Second, func() { w.set(func() { w.down = soapFault(types.SystemError{Reason: "starting"}) }) })
 		time.AfterFunc(30*time.Second, func() { w.set(func() { w.down = nil; delete(w.ends, "task-1") }) })
-		_, err := p.await(t.Context(), "task-1")
+		_, err := p.await(t.Context(), cloneTask, "task-1")
 		if span := time.Since(start); !errors.Is(err, errForgotten) || KindOf(err) != NotFound || span < 30*time.Second || span > 33*time.Second {
 			t.Errorf("%v after %v", err, span)
 		}
@@ -242,7 +242,7 @@ func TestPollerIsCheapWhileTasksAreLong(t *testing.T) {
 			for i := range tasks {
 				name := Task(fmt.Sprintf("task-%d", i))
 				w.set(func() { w.ends[name] = time.Now().Add(time.Hour) })
-				wg.Go(func() { _, _ = p.await(ctx, name) })
+				wg.Go(func() { _, _ = p.await(ctx, cloneTask, name) })
 			}
 			time.Sleep(time.Minute)
 			var before, after int
