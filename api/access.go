@@ -59,10 +59,7 @@ func (open) identify(*fasthttp.RequestCtx) (principal, error) {
 }
 
 // caller is who makes the request, as far as it is known yet.
-func caller(r *fasthttp.RequestCtx) principal {
-	who, _ := r.UserValue(callerKey).(principal)
-	return who
-}
+func caller(r *fasthttp.RequestCtx) principal { return visitOf(r).caller }
 
 // permit refuses a caller whose role is too small for a route.
 func permit(r *fasthttp.RequestCtx, needed role) error {

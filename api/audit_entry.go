@@ -34,23 +34,9 @@ type deed struct {
 	acts bool
 }
 
-// newDeed is what is known of a request once its route is: the machine is the path's.
-func newDeed(r *fasthttp.RequestCtx, route string) *deed {
-	machine, _ := r.UserValue("id").(string)
-	return &deed{route: route, machine: machine}
-}
-
-// deedOf is the deed of a request; of one without a route, it is nobody's.
-func deedOf(r *fasthttp.RequestCtx) *deed {
-	if d, ok := r.UserValue(deedKey).(*deed); ok {
-		return d
-	}
-	return &deed{}
-}
-
 // about notes what the request turned out to ask for, once it is decoded.
 func about(r *fasthttp.RequestCtx, machine string, arguments facts) *deed {
-	d := deedOf(r)
+	d := &visitOf(r).deed
 	d.machine, d.arguments = machine, arguments
 	return d
 }
@@ -125,7 +111,7 @@ func audited(r *fasthttp.RequestCtx) bool {
 
 // entryOf is the line of a request that has its answer.
 func entryOf(r *fasthttp.RequestCtx, began time.Time, dur time.Duration) entry {
-	d, status := deedOf(r), r.Response.StatusCode()
+	d, status := &visitOf(r).deed, r.Response.StatusCode()
 	e := entryFrom(r, began)
 	e.Method, e.Route, e.Status, e.Millis = clip(string(r.Method()), longestName), d.route, status, millis(dur)
 	if who, known := principalOf(r); known {
@@ -152,7 +138,7 @@ func entryFrom(r *fasthttp.RequestCtx, began time.Time) entry {
 		Time: began.UTC().Truncate(time.Millisecond), Request: requestID(r), From: r.RemoteAddr().String(), Status: r.Response.StatusCode(),
 		host: hostName(hostOf(r.RemoteAddr())),
 	}
-	if err, failed := r.UserValue(failureKey).(error); failed {
+	if err := visitOf(r).failure; err != nil {
 		e.Reason = clip(problemOf(err, v5).message, longestReason)
 		if c, ok := errors.AsType[*claim](err); ok {
 			e.Claimed = clip(c.name, longestName)
@@ -162,8 +148,8 @@ func entryFrom(r *fasthttp.RequestCtx, began time.Time) entry {
 }
 
 func principalOf(r *fasthttp.RequestCtx) (who, bool) {
-	p, known := r.UserValue(callerKey).(principal)
-	return who{clip(p.name, longestName), p.role.String(), p.by, clip(p.certificate, longestName)}, known
+	p := caller(r)
+	return who{clip(p.name, longestName), p.role.String(), p.by, clip(p.certificate, longestName)}, visitOf(r).known
 }
 
 func (e entry) refused() bool { return e.Status >= fasthttp.StatusBadRequest }

@@ -315,7 +315,8 @@ func TestAuditHasTheCertificate(t *testing.T) {
 	var r fasthttp.RequestCtx
 	r.Request.Header.SetMethod("POST")
 	r.SetStatusCode(fasthttp.StatusForbidden)
-	r.SetUserValue(callerKey, principal{"alice", viewer, PasswordUser, "laptop"})
+	v := begin(&r)
+	v.caller, v.known = principal{"alice", viewer, PasswordUser, "laptop"}, true
 	want := `"who":{"name":"alice","role":"viewer","by":"password","certificate":"laptop"}`
 	if line := entryOf(&r, auditEpoch, 0).line(); !bytes.Contains(line, []byte(want)) {
 		t.Errorf("%s", line)
@@ -328,6 +329,7 @@ func TestAuditHasWhomALoginWasFor(t *testing.T) {
 		&refused{errUnknown, errUnauthorized}:                `"status":401`,
 	} {
 		var r fasthttp.RequestCtx
+		begin(&r)
 		fail(&r, failure, v5)
 		line := entryOf(&r, auditEpoch, 0).line()
 		answer := []byte(errUnauthorized.message)

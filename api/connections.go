@@ -1,10 +1,13 @@
 package api
 
 import (
-	linked "container/list"
+	"maps"
+	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // crowd is all open connections, and decides who has to go when there are too many. Whoever is waited for can go: newcomers, which have not
@@ -13,36 +16,34 @@ import (
 // costs a client the connection that it keeps, nor do newcomers drive each other out in the middle of their handshakes while others rest.
 // A connection with a request in its handler stays. So nobody keeps others out by connecting and then doing nothing, not even from the
 // same address, and nobody is cut off in the middle of an operation.
+//
+// Every request of every connection passes here twice, so that what those steps do is to change one number of the connection's own. It is
+// the newcomer, for whom there is no room, that looks through all connections.
 type crowd struct {
 	total, perHost int
 	metrics        *metrics
+	// rests counts the times that a connection began to rest.
+	rests atomic.Int64
 
 	mu    sync.Mutex
 	open  int
-	came  uint64
+	came  int64
 	hosts map[netip.Prefix]*host
 	// dismissed says that nobody is taken in any more.
 	dismissed bool
 }
 
 // host is the connections of one address.
-type host struct {
-	open int
-	// newcomers have not sent a whole request yet and are in the order of their coming; resting have nothing to wait for but the rest of an
-	// answer and their next request, and are in the order in which they began to.
-	newcomers, resting linked.List
-}
+type host struct{ conns map[*conn]struct{} }
 
-// place is a connection's in the crowd. It belongs to the crowd's lock.
-type place struct {
-	host *host
-	// queue and element are where the connection waits; nil while it is busy.
-	queue   *linked.List
-	element *linked.Element
-	// number tells who came first.
-	number uint64
-	gone   bool
-}
+// place is what a connection does. A newcomer, which has not sent a whole request yet, has the negative of its number; who rests, having
+// nothing to wait for but the rest of an answer and its next request, has the number of that rest.
+type place struct{ state atomic.Int64 }
+
+const (
+	busy    = 0
+	evicted = math.MinInt64
+)
 
 func newCrowd(l limits, m *metrics) *crowd {
 	return &crowd{total: l.conns, perHost: l.perIP, metrics: m, hosts: make(map[netip.Prefix]*host)}
@@ -66,57 +67,55 @@ func (w *crowd) enter(c *conn) bool {
 
 // makeRoom lets the most dispensable connection go if there is no room for one more of this address. After the end there is never any.
 func (w *crowd) makeRoom(from netip.Prefix) (victim *conn, room bool) {
-	h := w.hosts[from]
-	switch {
-	case w.dismissed:
-		return nil, false
-	case h != nil && h.open >= w.perHost:
-		victim = h.dispensable()
-	case w.open >= w.total:
-		victim = w.dispensable()
-	default:
-		return nil, true
-	}
-	if victim == nil {
+	if w.dismissed {
 		return nil, false
 	}
-	w.remove(victim)
-	return victim, true
+	for {
+		h := w.hosts[from]
+		switch {
+		case h != nil && len(h.conns) >= w.perHost:
+			victim = dispensable(h)
+		case w.open >= w.total:
+			victim = dispensable(slices.Collect(maps.Values(w.hosts))...)
+		default:
+			return victim, true
+		}
+		if victim == nil {
+			return nil, false
+		}
+		if state := victim.place.state.Load(); state != busy && victim.place.state.CompareAndSwap(state, evicted) {
+			w.remove(victim)
+			return victim, true
+		}
+	}
 }
 
 func (w *crowd) admit(c *conn, from netip.Prefix) {
 	h := w.hosts[from]
 	if h == nil {
-		h = &host{}
+		h = &host{make(map[*conn]struct{})}
 		w.hosts[from] = h
 	}
 	w.came++
-	c.place = place{host: h, number: w.came}
-	c.place.wait(&h.newcomers, c)
-	h.open++
+	c.place.state.Store(-w.came)
+	h.conns[c] = struct{}{}
 	w.open++
 	w.metrics.connections.Inc()
 }
 
-// dispensable is who can go first of one address.
-func (h *host) dispensable() *conn {
-	if h.resting.Len() > h.newcomers.Len() {
-		return first(&h.resting)
-	}
-	return first(&h.newcomers)
-}
-
-// dispensable is who can go first of all: the oldest newcomer, or the one that has rested longest of the address with most of them.
-func (w *crowd) dispensable() *conn {
+// dispensable is who can go first of these addresses: the oldest newcomer, or the one that has rested longest of the address with most of
+// them.
+func dispensable(hosts ...*host) *conn {
 	var newcomer, resting *conn
 	newcomers, rest, most := 0, 0, 0
-	for _, h := range w.hosts {
-		newcomers, rest = newcomers+h.newcomers.Len(), rest+h.resting.Len()
-		if c := first(&h.newcomers); c != nil && (newcomer == nil || c.place.number < newcomer.place.number) {
-			newcomer = c
+	for _, h := range hosts {
+		q := h.waiting()
+		newcomers, rest = newcomers+q.newcomers, rest+q.resting
+		if q.newcomer != nil && (newcomer == nil || q.newcomer.place.state.Load() > newcomer.place.state.Load()) {
+			newcomer = q.newcomer
 		}
-		if n := h.resting.Len(); n > most {
-			most, resting = n, first(&h.resting)
+		if q.resting > most {
+			most, resting = q.resting, q.rested
 		}
 	}
 	if rest > newcomers {
@@ -125,33 +124,46 @@ func (w *crowd) dispensable() *conn {
 	return newcomer
 }
 
-func first(queue *linked.List) *conn {
-	if e := queue.Front(); e != nil {
-		c, _ := e.Value.(*conn)
-		return c
+// waiting is who waits among an address's connections: how many of each kind, and the first of each to go.
+type waiting struct {
+	newcomers, resting int
+	newcomer, rested   *conn
+}
+
+func (h *host) waiting() waiting {
+	var q waiting
+	latest, earliest := int64(evicted), int64(math.MaxInt64)
+	for c := range h.conns {
+		switch state := c.place.state.Load(); {
+		case state == busy || state == evicted:
+		case state < 0:
+			q.newcomers++
+			if state > latest {
+				q.newcomer, latest = c, state
+			}
+		default:
+			q.resting++
+			if state < earliest {
+				q.rested, earliest = c, state
+			}
+		}
 	}
-	return nil
+	return q
 }
 
 // busy says that a whole request has come. It returns false if the connection has had to go meanwhile, so that nobody could be answered.
-func (w *crowd) busy(c *conn) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c.place.leaveQueue()
-	return !c.place.gone
-}
+func (w *crowd) busy(c *conn) bool { return c.place.move(busy) }
 
 // rest says that the connection has been answered, or is going to be as soon as the client reads.
-func (w *crowd) rest(c *conn) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch p := &c.place; {
-	case p.gone:
-	case p.queue == &p.host.resting:
-		p.queue.MoveToBack(p.element)
-	default:
-		p.leaveQueue()
-		p.wait(&p.host.resting, c)
+func (w *crowd) rest(c *conn) { c.place.move(w.rests.Add(1)) }
+
+// move changes what a connection does, unless it has had to go.
+func (p *place) move(to int64) bool {
+	for {
+		state := p.state.Load()
+		if state == evicted || p.state.CompareAndSwap(state, to) {
+			return state != evicted
+		}
 	}
 }
 
@@ -159,19 +171,18 @@ func (w *crowd) rest(c *conn) {
 func (w *crowd) leave(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.remove(c)
+	if c.place.state.Swap(evicted) != evicted {
+		w.remove(c)
+	}
 }
 
 func (w *crowd) remove(c *conn) {
-	if c.place.gone {
-		return
-	}
-	c.place.gone = true
-	c.place.leaveQueue()
 	w.open--
 	w.metrics.connections.Dec()
-	if c.place.host.open--; c.place.host.open == 0 {
-		delete(w.hosts, hostOf(c.RemoteAddr()))
+	from := hostOf(c.RemoteAddr())
+	h := w.hosts[from]
+	if delete(h.conns, c); len(h.conns) == 0 {
+		delete(w.hosts, from)
 	}
 }
 
@@ -181,22 +192,12 @@ func (w *crowd) dismiss() {
 	defer w.mu.Unlock()
 	w.dismissed = true
 	for _, h := range w.hosts {
-		for e := h.newcomers.Front(); e != nil; e = e.Next() {
-			if c, ok := e.Value.(*conn); ok {
+		for c := range h.conns {
+			if state := c.place.state.Load(); state < busy && c.place.state.CompareAndSwap(state, evicted) {
+				w.remove(c)
 				_ = c.Conn.Close()
 			}
 		}
-	}
-}
-
-func (p *place) wait(queue *linked.List, c *conn) {
-	p.queue, p.element = queue, queue.PushBack(c)
-}
-
-func (p *place) leaveQueue() {
-	if p.queue != nil {
-		p.queue.Remove(p.element)
-		p.queue, p.element = nil, nil
 	}
 }
 

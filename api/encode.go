@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -15,10 +16,7 @@ import (
 )
 
 // poolCache keeps the encodings of the pool's latest version, so that any number of readers costs one encoding per change.
-type poolCache struct {
-	mu      sync.Mutex
-	current *poolVersion
-}
+type poolCache struct{ current atomic.Pointer[poolVersion] }
 
 // poolKey is all that the document depends on: the view's identity, and the time of observation in the resolution it is written in.
 type poolKey struct {
@@ -27,93 +25,75 @@ type poolKey struct {
 	observed int64
 }
 
-// poolVersion is one version of the document. Each encoding is made when first asked for, once, however many ask at the same time.
+// poolVersion is one version of the document. Each answer is made when first asked for, once, however many ask at the same time.
 type poolVersion struct {
-	key    poolKey
-	bodies map[coding]func() ([]byte, error)
+	key     poolKey
+	answers map[coding]func() (*answer, error)
 }
 
 func (c *poolCache) document(v actors.View) *poolVersion {
 	key := poolKey{v.Epoch, v.Version, v.Observed.UnixMilli()}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current == nil || c.current.key != key {
-		c.current = newPoolVersion(key, v)
+	for {
+		current := c.current.Load()
+		if current != nil && current.key == key {
+			return current
+		}
+		if made := newPoolVersion(key, v); c.current.CompareAndSwap(current, made) {
+			return made
+		}
 	}
-	return c.current
 }
 
 func newPoolVersion(key poolKey, v actors.View) *poolVersion {
 	plain := sync.OnceValues(func() ([]byte, error) { return json.Marshal(poolOf(v)) })
-	compressed := func(compress func([]byte) ([]byte, error)) func() ([]byte, error) {
-		return sync.OnceValues(func() ([]byte, error) {
+	p := &poolVersion{key, make(map[coding]func() (*answer, error))}
+	for c, compress := range compressors {
+		p.answers[c] = sync.OnceValues(func() (*answer, error) {
 			body, err := plain()
-			if err != nil {
-				return nil, err
+			if err == nil {
+				body, err = compress(body)
 			}
-			return compress(body)
+			if err != nil {
+				return nil, fmt.Errorf("encode pool: %w", err)
+			}
+			return newAnswer(p.tag(c), body, c), nil
 		})
 	}
-	return &poolVersion{key, map[coding]func() ([]byte, error){
-		identity:  plain,
-		gzipped:   compressed(compressGzip),
-		zstandard: compressed(compressZstd),
-	}}
+	return p
 }
 
-// write answers with the encoding that the client prefers, or with 304 if it has that one.
+// write answers with the encoding that the client prefers.
 func (p *poolVersion) write(r *fasthttp.RequestCtx) error {
-	chosen := negotiate(joined(r, fasthttp.HeaderAcceptEncoding))
-	tag := p.tag(chosen)
-	if holds(joined(r, fasthttp.HeaderIfNoneMatch), tag) {
-		r.SetStatusCode(fasthttp.StatusNotModified)
-		validate(r, tag)
-		return nil
-	}
-	body, err := p.bodies[chosen]()
+	answer, err := p.answers[negotiate(joined(r, fasthttp.HeaderAcceptEncoding))]()
 	if err != nil {
-		return fmt.Errorf("encode pool: %w", err)
+		return err
 	}
-	if chosen != identity {
-		r.Response.Header.SetContentEncoding(string(chosen))
-	}
-	validate(r, tag)
-	r.SetContentType(jsonType)
-	// Not copied: nobody writes to it.
-	r.Response.SetBodyRaw(body)
+	answer.write(r)
 	return nil
 }
 
-// validate sets the headers that let a client ask again at the price of a 304.
-func validate(r *fasthttp.RequestCtx, tag string) {
-	header := &r.Response.Header
-	header.Set(fasthttp.HeaderETag, tag)
-	header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
-	header.Set(fasthttp.HeaderCacheControl, "no-cache")
-}
-
-// tag is a strong validator: equal tags, equal bytes.
+// tag tells this version in that encoding from all others.
 func (p *poolVersion) tag(c coding) string {
 	return fmt.Sprintf(`"%s-%d-%d-%s"`, url.QueryEscape(p.key.epoch), p.key.version, p.key.observed, c)
+}
+
+// compressors are the encodings on offer.
+var compressors = map[coding]func([]byte) ([]byte, error){
+	identity:  func(body []byte) ([]byte, error) { return body, nil },
+	gzipped:   compressGzip,
+	zstandard: compressZstd,
 }
 
 // compressed answers with a body made for this request, in the coding that the client prefers.
 func compressed(r *fasthttp.RequestCtx, body []byte) (err error) {
 	r.Response.Header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
 	chosen := negotiate(joined(r, fasthttp.HeaderAcceptEncoding))
-	switch chosen {
-	case identity:
-		r.Response.SetBodyRaw(body)
-		return nil
-	case gzipped:
-		body, err = compressGzip(body)
-	case zstandard:
-		body, err = compressZstd(body)
-	}
-	if err != nil {
+	if body, err = compressors[chosen](body); err != nil {
 		return fmt.Errorf("compress answer: %w", err)
 	}
-	r.Response.Header.SetContentEncoding(string(chosen))
+	if chosen != identity {
+		r.Response.Header.SetContentEncoding(string(chosen))
+	}
 	r.Response.SetBodyRaw(body)
 	return nil
 }

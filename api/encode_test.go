@@ -191,7 +191,11 @@ func TestReadersShareOneEncoding(t *testing.T) {
 	var readers sync.WaitGroup
 	bodies := make([][]byte, 32)
 	for i := range bodies {
-		readers.Go(func() { bodies[i], _ = cache.document(testView).bodies[gzipped]() })
+		readers.Go(func() {
+			if answer, err := cache.document(testView).answers[gzipped](); err == nil {
+				bodies[i] = answer.body
+			}
+		})
 	}
 	readers.Wait()
 	for _, body := range bodies {
@@ -214,12 +218,12 @@ func TestTagsTellViewsApart(t *testing.T) {
 		a, b := view.Draw(t, "a"), view.Draw(t, "b")
 		var cache poolCache
 		da, db := cache.document(a), cache.document(b)
-		ja, errA := da.bodies[identity]()
-		jb, errB := db.bodies[identity]()
+		ja, errA := da.answers[identity]()
+		jb, errB := db.answers[identity]()
 		if errA != nil || errB != nil {
 			t.Fatal(errA, errB)
 		}
-		same := a.Epoch == b.Epoch && a.Version == b.Version && bytes.Equal(ja, jb)
+		same := a.Epoch == b.Epoch && a.Version == b.Version && bytes.Equal(ja.body, jb.body)
 		if (da.tag(identity) == db.tag(identity)) != same {
 			t.Fatalf("%s and %s for %v and %v", da.tag(identity), db.tag(identity), a, b)
 		}

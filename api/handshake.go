@@ -42,10 +42,11 @@ const notTLS = "HTTP/1.0 400 Bad Request\r\nContent-Type: application/json\r\nCo
 
 // Handshake gives TLS a time of its own.
 func (c *secured) Handshake() error {
-	err := c.SetReadDeadline(time.Now().Add(c.server.limits.handshake))
+	err := c.SetDeadline(time.Now().Add(c.server.limits.handshake))
 	if err == nil {
 		err = c.Conn.Handshake()
 	}
+	c.raw.nextRead = c.server.limits.head
 	if err != nil {
 		c.failed = true
 		c.server.metrics.refuse(handshakeFailed)
@@ -93,20 +94,21 @@ func (s *Server) noteState(served net.Conn, state fasthttp.ConnState) {
 	switch {
 	case !ok:
 	case state == fasthttp.StateActive:
-		// fasthttp sets it before it writes an answer, but not before a "100 Continue".
-		_ = c.SetWriteDeadline(time.Now().Add(s.limits.read + s.limits.write))
-	case state == fasthttp.StateIdle:
-		c.upload.end(s)
-		s.answered(c)
-	case state == fasthttp.StateClosed:
+		// The first byte is here. Who sends the rest along with it needs no time, and nobody writes before the answer but a "100 Continue".
+		c.raw.nextRead, c.raw.nextWrite = s.limits.head, s.limits.read+s.limits.write
+	case state == fasthttp.StateIdle, state == fasthttp.StateClosed:
 		c.upload.end(s)
 	}
 }
 
-// answered says that the handler is done, and that it is the client who is waited for.
-func (s *Server) answered(served net.Conn) {
+// answered says that the handler is done, and that from now on it is the client who is waited for.
+func (s *Server) answered(served net.Conn, now time.Time) {
 	if c, ok := served.(*secured); ok {
 		s.crowd.rest(c.raw)
+		c.raw.nextWrite = 0
+		// A connection that takes no deadline has been closed, as the answer will find.
+		_ = c.SetWriteDeadline(now.Add(s.limits.write))
+		_ = c.SetReadDeadline(now.Add(s.limits.idle))
 	}
 }
 

@@ -21,7 +21,7 @@ func (e *endpoints) setConfig(ctx context.Context, r *fasthttp.RequestCtx) error
 	if err != nil {
 		return err
 	}
-	deed := deedOf(r)
+	deed := &visitOf(r).deed
 	change, err := e.service.Configure(ctx, document)
 	became(deed, "revision", change.Changed)
 	deed.paths, deed.acts = change.Paths, len(change.Paths) > 0
@@ -33,7 +33,7 @@ func (e *endpoints) start(ctx context.Context, r *fasthttp.RequestCtx) error {
 		return err
 	}
 	change, err := e.service.Start(ctx)
-	became(deedOf(r), "started", change)
+	became(&visitOf(r).deed, "started", change)
 	return err
 }
 
@@ -42,7 +42,7 @@ func (e *endpoints) stop(ctx context.Context, r *fasthttp.RequestCtx) error {
 		return err
 	}
 	change, err := e.service.Stop(ctx)
-	became(deedOf(r), "started", change)
+	became(&visitOf(r).deed, "started", change)
 	return err
 }
 

@@ -53,7 +53,7 @@ func (l *listener) accept() (*conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		if err == nil {
-			return &conn{Conn: c, crowd: l.crowd}, nil
+			return &conn{patient: newPatient(c), crowd: l.crowd}, nil
 		}
 		if !transient(err) {
 			return nil, err
@@ -74,7 +74,7 @@ func transient(err error) bool {
 // conn is a connection below TLS that can be closed without losing the last answer. When unread data is pending, close(2) resets the
 // connection, and the client loses the 413 it was sent while it was still sending.
 type conn struct {
-	net.Conn
+	*patient
 	crowd     *crowd
 	place     place
 	lingering atomic.Bool
@@ -92,7 +92,7 @@ func (c *conn) Close() error {
 
 func (c *conn) drain(err error) {
 	if err == nil && c.SetReadDeadline(time.Now().Add(lingerTime)) == nil {
-		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		_, _ = io.CopyN(io.Discard, c, lingerBytes)
 	}
 }
 

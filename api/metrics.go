@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -101,11 +102,8 @@ func (m *metrics) traffic(method, route string) *traffic {
 }
 
 // count is the end of a request that could be read.
-func (m *metrics) count(r *fasthttp.RequestCtx, dur time.Duration) {
-	t, ok := r.UserValue(trafficKey).(*traffic)
-	if !ok {
-		t = m.other
-	}
+func (m *metrics) count(r *fasthttp.RequestCtx, v *visit, dur time.Duration) {
+	t := cmp.Or(v.traffic, m.other)
 	t.answer(r.Response.StatusCode())
 	t.duration.Observe(dur.Seconds())
 }

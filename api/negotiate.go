@@ -19,12 +19,19 @@ const (
 
 // joined is a list header's value, all its lines as one.
 func joined(r *fasthttp.RequestCtx, name string) string {
-	return string(bytes.Join(r.Request.Header.PeekAll(name), []byte(", ")))
+	lines := r.Request.Header.PeekAll(name)
+	if len(lines) == 0 {
+		return ""
+	}
+	return string(bytes.Join(lines, []byte(", ")))
 }
 
 // negotiate picks the coding with the highest quality out of an Accept-Encoding header; among equals the smaller result. What is not
 // named is not used, but for gzip in place of "*". A client that wants nothing on offer gets the plain text (RFC 9110, 12.5.3).
 func negotiate(accept string) coding {
+	if accept == "" {
+		return identity
+	}
 	wanted := qualities(accept)
 	best, quality := identity, 0.0
 	if q, ok := wanted[identity]; ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/valyala/fasthttp"
 )
@@ -45,9 +46,10 @@ type turns struct {
 	class class
 	limit crowding
 
-	mu    sync.Mutex
-	taken int
-	by    map[string]int
+	taken atomic.Int64
+
+	mu sync.Mutex
+	by map[string]int
 }
 
 func newTurns(l limits) map[class]*turns {
@@ -62,7 +64,7 @@ func newTurns(l limits) map[class]*turns {
 func (s *Server) inTurn(o route) func(context.Context, *fasthttp.RequestCtx) error {
 	turns := s.turns[classOf(o)]
 	return func(ctx context.Context, r *fasthttp.RequestCtx) error {
-		client := clientOf(r)
+		client := turns.client(r)
 		if why, err := turns.take(client); err != nil {
 			s.metrics.refuse(why)
 			r.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
@@ -81,27 +83,49 @@ func clientOf(r *fasthttp.RequestCtx) string {
 	return hostOf(r.RemoteAddr()).String()
 }
 
+// client is whose turn it is, where that matters.
+func (t *turns) client(r *fasthttp.RequestCtx) string {
+	if t.limit.each == 0 {
+		return ""
+	}
+	return clientOf(r)
+}
+
 // take takes a turn, or says why there is none.
 func (t *turns) take(client string) (refusal, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.by[client] >= t.limit.each:
+	if !t.enter(client) {
 		message := fmt.Sprintf("you have %d %s in flight already; wait for an answer, then try again", t.limit.each, t.class)
 		return clientCrowded, &problem{fasthttp.StatusTooManyRequests, message, nil}
-	case t.taken >= t.limit.total:
+	}
+	if t.taken.Add(1) > int64(t.limit.total) {
+		t.giveBack(client)
 		message := fmt.Sprintf("the server has %d %s in flight already; try again in a second", t.limit.total, t.class)
 		return serverCrowded, &problem{fasthttp.StatusServiceUnavailable, message, nil}
 	}
-	t.taken++
-	t.by[client]++
 	return 0, nil
 }
 
-func (t *turns) giveBack(client string) {
+// enter counts a client's turn, if it may have one more.
+func (t *turns) enter(client string) bool {
+	if t.limit.each == 0 {
+		return true
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.taken--
+	if t.by[client] >= t.limit.each {
+		return false
+	}
+	t.by[client]++
+	return true
+}
+
+func (t *turns) giveBack(client string) {
+	t.taken.Add(-1)
+	if t.limit.each == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.by[client]--; t.by[client] == 0 {
 		delete(t.by, client)
 	}

@@ -68,8 +68,8 @@ func TestTurnsAreCounted(t *testing.T) {
 				}
 			},
 			"": func(r *rapid.T) {
-				if turns.taken != sum || len(turns.by) > 3 {
-					r.Fatalf("%d taken, should be %d", turns.taken, sum)
+				if turns.taken.Load() != int64(sum) || len(turns.by) > 3 {
+					r.Fatalf("%d taken, should be %d", turns.taken.Load(), sum)
 				}
 			},
 		})
@@ -78,8 +78,8 @@ func TestTurnsAreCounted(t *testing.T) {
 				turns.giveBack(who)
 			}
 		}
-		if turns.taken != 0 || len(turns.by) != 0 {
-			r.Fatalf("%d turns never came back: %v", turns.taken, turns.by)
+		if turns.taken.Load() != 0 || len(turns.by) != 0 {
+			r.Fatalf("%d turns never came back: %v", turns.taken.Load(), turns.by)
 		}
 	})
 }
@@ -197,7 +197,7 @@ func TestClientsArePrincipalsOrAddresses(t *testing.T) {
 		for _, address := range []string{"10.0.0.1", "10.0.0.2"} {
 			var r fasthttp.RequestCtx
 			r.Init(&fasthttp.Request{}, &net.TCPAddr{IP: net.ParseIP(address)}, nil)
-			r.SetUserValue(callerKey, who)
+			begin(&r).caller = who
 			seen = append(seen, clientOf(&r))
 		}
 	}

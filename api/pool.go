@@ -6,9 +6,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
+
+	"vspherepool/actors"
 )
 
 // endpoints are the operations: decode, ask the pool, encode.
@@ -16,6 +19,7 @@ type endpoints struct {
 	service Service
 	metrics prometheus.Gatherer
 	pools   poolCache
+	sizes   sizeCache
 }
 
 func (e *endpoints) getPool(ctx context.Context, r *fasthttp.RequestCtx) error {
@@ -31,20 +35,34 @@ func (e *endpoints) getSize(ctx context.Context, r *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	answer, err := e.sizes.answer(size)
+	if err != nil {
+		return err
+	}
+	answer.write(r)
+	return nil
+}
+
+// sizeCache keeps the answer for the latest size.
+type sizeCache struct{ current atomic.Pointer[sizeAnswer] }
+
+type sizeAnswer struct {
+	size actors.Size
+	*answer
+}
+
+func (c *sizeCache) answer(size actors.Size) (*answer, error) {
+	if current := c.current.Load(); current != nil && current.size == size {
+		return current.answer, nil
+	}
 	body, err := json.Marshal(sizeOf(size))
 	if err != nil {
-		return fmt.Errorf("encode size: %w", err)
+		return nil, fmt.Errorf("encode size: %w", err)
 	}
 	sum := sha256.Sum256(body)
-	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
-	validate(r, tag)
-	if holds(joined(r, fasthttp.HeaderIfNoneMatch), tag) {
-		r.SetStatusCode(fasthttp.StatusNotModified)
-		return nil
-	}
-	r.SetContentType(jsonType)
-	r.SetBody(body)
-	return nil
+	made := newAnswer(`"`+hex.EncodeToString(sum[:8])+`"`, body, identity)
+	c.current.Store(&sizeAnswer{size, made})
+	return made, nil
 }
 
 func (e *endpoints) setSize(ctx context.Context, r *fasthttp.RequestCtx) error {

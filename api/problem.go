@@ -69,7 +69,8 @@ func problemOf(err error, versions version) *problem {
 
 // fail answers with err's problem and leaves err itself for the log. Headers that are set already, such as Allow, stay.
 func fail(r *fasthttp.RequestCtx, err error, versions version) {
-	r.SetUserValue(failureKey, err)
+	v := visitOf(r)
+	v.failure, v.ready = err, false
 	p := problemOf(err, versions)
 	detail := "request id " + requestID(r)
 	if p.err != nil {
@@ -102,14 +103,15 @@ func (s *Server) methodNotAllowed(r *fasthttp.RequestCtx) {
 func (s *Server) unreadable(r *fasthttp.RequestCtx, err error) {
 	r.Response.Reset()
 	linger(r.Conn())
-	assignRequestID(r)
+	v := begin(r)
+	defer v.end(r)
 	p := s.unreadableProblem(err)
 	if p.status == fasthttp.StatusServiceUnavailable {
 		s.metrics.refuse(uploadRefused)
 		r.Response.Header.Set(fasthttp.HeaderRetryAfter, retryAfter)
 	}
 	fail(r, p, v5)
-	secure(r)
+	v.finish(r)
 	s.metrics.other.answer(r.Response.StatusCode())
 	s.logUnreadable(r)
 	s.audit.noteUnreadable(r)

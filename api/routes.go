@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
@@ -79,10 +80,11 @@ func (s *Server) endpoint(o route) fasthttp.RequestHandler {
 	traffic := s.metrics.traffic(o.method, o.path)
 	handle := s.inTurn(o)
 	return func(r *fasthttp.RequestCtx) {
-		r.SetUserValue(trafficKey, traffic)
-		r.SetUserValue(deedKey, newDeed(r, o.path))
-		ctx, cancel := context.WithTimeout(s.base, s.limits.request)
-		defer cancel()
+		v := visitOf(r)
+		v.traffic, v.deed.route = traffic, o.path
+		v.deed.machine, _ = r.UserValue("id").(string) // that of the path
+		ctx := &limited{Context: s.base, until: r.Time().Add(s.limits.request)}
+		defer ctx.end()
 		err := permit(r, o.needs)
 		if err == nil {
 			err = handle(ctx, r)
@@ -100,20 +102,43 @@ func (s *Server) dispatch(r *fasthttp.RequestCtx) {
 		fail(r, err, v5)
 		return
 	}
-	r.SetUserValue(callerKey, who)
+	v := visitOf(r)
+	v.caller, v.known = who, true
 	if crossSite(r) {
 		s.metrics.refuse(originRefused)
 		fail(r, errOrigin, v5)
 		return
 	}
-	original := string(r.URI().PathOriginal())
-	path, ok := canonical(original)
-	if !ok || schemeless(r.Request.Header.RequestURI()) {
+	if !locate(r) {
 		s.notFound(r)
 		return
 	}
-	if path != original {
-		r.URI().SetPath(path)
-	}
 	s.router.Handler(r)
 }
+
+// locate sets the path for the router; false: there can't be anything.
+func locate(r *fasthttp.RequestCtx) bool {
+	if schemeless(r.Request.Header.RequestURI()) {
+		return false
+	}
+	original := r.URI().PathOriginal()
+	if plainPaths[string(original)] {
+		return true
+	}
+	path, ok := canonical(string(original))
+	if ok {
+		r.URI().SetPath(path)
+	}
+	return ok
+}
+
+// plainPaths are the routes' paths that are what they are, in requests too.
+var plainPaths = func() map[string]bool {
+	plain := make(map[string]bool)
+	for _, o := range routes {
+		if !strings.Contains(o.path, "{") {
+			plain[o.path] = true
+		}
+	}
+	return plain
+}()

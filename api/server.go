@@ -58,7 +58,7 @@ type limits struct {
 	reads, writes, slow crowding
 }
 
-// crowding is how many operations may be in flight of all clients together, and of each.
+// crowding is how many operations may be in flight of all clients together, and of each; 0: of each as many as of all.
 type crowding struct{ total, each int }
 
 var defaultLimits = limits{
@@ -75,8 +75,8 @@ var defaultLimits = limits{
 	conns:   4096,
 	perIP:   1024,
 	uploads: crowding{16, 4},
-	// A read takes microseconds, so that the limit is for a pool that has stopped answering; one address is bounded by its connections.
-	reads: crowding{2048, 1024},
+	// A read takes microseconds, so that the limit is for a pool that has stopped answering; a client is bounded by its connections.
+	reads: crowding{total: 2048},
 	// A write takes a few milliseconds, and one that is refused may be a resize in an emergency.
 	writes: crowding{512, 256},
 	// These can hang for as long as vCenter does, and each keeps a request in memory.
@@ -159,6 +159,7 @@ func newServer(o Options, l limits) (*Server, error) {
 	return s, nil
 }
 
+// newFastServer leaves all times but that for a body to the connections; see [patient] and noteState.
 func (s *Server) newFastServer() *fasthttp.Server {
 	return &fasthttp.Server{
 		Handler:            s.handle,
@@ -166,9 +167,6 @@ func (s *Server) newFastServer() *fasthttp.Server {
 		HeaderReceived:     s.bodyLimit,
 		ConnState:          s.noteState,
 		Logger:             printer{s.log},
-		ReadTimeout:        s.limits.head,
-		WriteTimeout:       s.limits.write,
-		IdleTimeout:        s.limits.idle,
 		ReadBufferSize:     s.limits.header,
 		MaxRequestBodySize: s.limits.body,
 		CloseOnShutdown:    true,
@@ -182,8 +180,14 @@ func (s *Server) newFastServer() *fasthttp.Server {
 	}
 }
 
-// bodyLimit is fasthttp's HeaderReceived hook. The time for the body begins now.
+// bodiless is fasthttp's content length of a request that tells of no body.
+const bodiless = -2
+
+// bodyLimit is fasthttp's HeaderReceived hook. The time for the body begins now, if there is one.
 func (s *Server) bodyLimit(header *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	if length := header.ContentLength(); (header.IsGet() || header.IsHead()) && (length == 0 || length == bodiless) {
+		return fasthttp.RequestConfig{}
+	}
 	limit := s.limits.body
 	uri := fasthttp.AcquireURI()
 	defer fasthttp.ReleaseURI(uri)

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"github.com/valyala/fasthttp"
+)
+
+// answer is what many requests get, made ready for them: the headers are copied as a whole, and the body is not copied at all.
+type answer struct {
+	tag               string
+	header, unchanged fasthttp.ResponseHeader
+	body              []byte
+}
+
+// newAnswer makes an answer in JSON that a client may keep, if it asks each time whether it is still right. The tag is a strong validator:
+// equal tags, equal bytes. Nobody may write to the body any more.
+func newAnswer(tag string, body []byte, c coding) *answer {
+	a := &answer{tag: tag, body: body}
+	for _, h := range []*fasthttp.ResponseHeader{&a.header, &a.unchanged} {
+		h.SetNoDefaultContentType(true)
+		h.Set(fasthttp.HeaderETag, tag)
+		h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+		h.Set(fasthttp.HeaderCacheControl, "no-cache")
+		secure(h)
+	}
+	a.header.SetContentType(jsonType)
+	if c != identity {
+		a.header.SetContentEncoding(string(c))
+	}
+	a.unchanged.SetStatusCode(fasthttp.StatusNotModified)
+	return a
+}
+
+// write answers with the body, or with 304 if the client has it.
+func (a *answer) write(r *fasthttp.RequestCtx) {
+	visitOf(r).ready = true
+	if holds(joined(r, fasthttp.HeaderIfNoneMatch), a.tag) {
+		a.unchanged.CopyTo(&r.Response.Header)
+		return
+	}
+	a.header.CopyTo(&r.Response.Header)
+	r.Response.SetBodyRaw(a.body)
+}
