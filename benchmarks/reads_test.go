@@ -1,176 +1,124 @@
 package benchmarks
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"log/slog"
-	"net"
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
-	"vspherepool/actors"
-	"vspherepool/api"
-	"vspherepool/vsphere"
-	"vspherepool/vsphere/simulator"
+	"vspherepool/benchmarks/goals"
 )
 
-const members = 50
+const (
+	// readers are the connections, each with one request at a time.
+	readers = 16
+	// rounds are the turns that each server takes, alternately; a ratio is that of two turns next to each other.
+	rounds = 7
+	turn   = 500 * time.Millisecond
+)
 
-// BenchmarkReads compares reads of a pool with members over TLS keep-alive with the floor: a handler of the same server library that
-// answers the same bytes without looking at the request.
+// reading is one kind of request.
+type reading struct {
+	name    string
+	members int
+	request []byte
+	// floor is what the static server answers, if that is not what the adapter does.
+	floor []byte
+}
+
+// BenchmarkReads compares reads over TLS keep-alive with the floor, a handler of the same server library that answers the same bytes
+// whatever it is asked, and with what one would write with the standard library.
 func BenchmarkReads(b *testing.B) {
-	server := serve(b)
-	for _, path := range []string{"/pool/size", "/pool"} {
-		body := get(b, server, path)
-		b.Run("adapter"+path, func(b *testing.B) { read(b, server, path) })
-		b.Run("floor"+path, func(b *testing.B) { read(b, floor(b, body), path) })
+	for _, r := range []reading{
+		{name: "size", members: 10, request: get("/pool/size")},
+		{name: "pool-10", members: 10, request: get("/pool")},
+		{name: "pool-1000", members: 1000, request: get("/pool")},
+		{name: "pool-10000", members: 10000, request: get("/pool")},
+		{name: "pool-1000-gzip", members: 1000, request: get("/pool", "Accept-Encoding: gzip"), floor: get("/pool")},
+	} {
+		b.Run(r.name, func(b *testing.B) { againstFloor(b, r) })
 	}
+	b.Run("pool-1000-304", unchanged)
 }
 
-// endpoint is where to read, and how to trust it.
-type endpoint struct {
-	client *fasthttp.HostClient
+// unchanged compares the question whether a pool has changed with the one for its size.
+func unchanged(b *testing.B) {
+	adapter := spawn(b, "adapter", "1000")
+	tag := etag(b, adapter, get("/pool"))
+	same, size := conns(b, adapter, get("/pool", "If-None-Match: "+tag)), conns(b, adapter, get("/pool/size"))
+	var ratios []float64
+	for range rounds {
+		s, a := drive(b, adapter, size, turn), drive(b, adapter, same, turn)
+		ratios = append(ratios, a.rate/s.rate)
+	}
+	goals.Report(b, "x-size", ratios...)
 }
 
-func connectTo(b *testing.B, addr, certificate string) endpoint {
+func againstFloor(b *testing.B, r reading) {
+	adapter := spawn(b, "adapter", fmt.Sprint(r.members))
+	plain := r.floor
+	if plain == nil {
+		plain = r.request
+	}
+	floor := spawn(b, "floor", saved(b, answer(b, adapter, plain)))
+	standard := spawn(b, "standard", saved(b, answer(b, adapter, plain)))
+	ratios, costs, others := []float64{}, []float64{}, []float64{}
+	mine, theirs, those := conns(b, adapter, r.request), conns(b, floor, r.request), conns(b, standard, r.request)
+	drive(b, adapter, mine, turn)
+	drive(b, floor, theirs, turn)
+	for range rounds {
+		f, a, s := drive(b, floor, theirs, turn), drive(b, adapter, mine, turn), drive(b, standard, those, turn)
+		ratios = append(ratios, a.rate/f.rate)
+		others = append(others, a.rate/s.rate)
+		costs = append(costs, float64(a.cpu)/float64(f.cpu))
+	}
+	goals.Report(b, "x-floor", ratios...)
+	goals.Report(b, "x-floor-cpu", costs...)
+	goals.Report(b, "x-nethttp", others...)
+}
+
+func conns(b *testing.B, server *child, request []byte) []*wire {
 	b.Helper()
-	pem, err := os.ReadFile(certificate)
+	all := make([]*wire, readers)
+	for i := range all {
+		all[i] = dial(b, server.addr, request)
+	}
+	return all
+}
+
+// answer is the body of one answer.
+func answer(b *testing.B, server *child, request []byte) []byte {
+	b.Helper()
+	var body bytes.Buffer
+	if _, err := dial(b, server.addr, request).exchange(&body); err != nil {
+		b.Fatal(err)
+	}
+	return body.Bytes()
+}
+
+func saved(b *testing.B, body []byte) string {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "body.json")
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return file
+}
+
+// etag is the validator of the current answer.
+func etag(b *testing.B, server *child, request []byte) string {
+	b.Helper()
+	head, err := dial(b, server.addr, request).exchange(nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	client := &fasthttp.HostClient{Addr: addr, IsTLS: true, TLSConfig: &tls.Config{RootCAs: roots, ServerName: "localhost"}}
-	b.Cleanup(client.CloseIdleConnections)
-	return endpoint{client}
-}
-
-func get(b *testing.B, e endpoint, path string) []byte {
-	b.Helper()
-	status, body, err := e.client.Get(nil, "https://"+e.client.Addr+path)
-	if err != nil || status != fasthttp.StatusOK {
-		b.Fatal(status, err)
+	_, after, _ := strings.Cut(string(head), "Etag: ")
+	tag, _, found := strings.Cut(after, "\r\n")
+	if !found {
+		b.Fatalf("no tag in %q", head)
 	}
-	return body
-}
-
-func read(b *testing.B, e endpoint, path string) {
-	b.Helper()
-	b.ReportAllocs()
-	for b.Loop() {
-		get(b, e, path)
-	}
-}
-
-// serve runs a pool of members on the simulator until the benchmark's end.
-func serve(b *testing.B) endpoint {
-	b.Helper()
-	sim, err := simulator.New(simulator.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(sim.Close)
-	dir := b.TempDir()
-	pool := start(b, sim, dir)
-	server, err := api.NewServer(api.Options{Service: pool, Log: slog.New(slog.DiscardHandler), SelfSignedDir: dir})
-	if err != nil {
-		b.Fatal(err)
-	}
-	listener := listen(b)
-	go func() { _ = server.Serve(listener) }()
-	b.Cleanup(func() { _ = server.Shutdown(context.Background()) })
-	return connectTo(b, listener.Addr().String(), server.CertificateFile())
-}
-
-func start(b *testing.B, sim *simulator.Simulator, dir string) *actors.Pool {
-	b.Helper()
-	journal, err := actors.OpenJournal(filepath.Join(dir, "journal"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = journal.Close() })
-	pool, err := actors.Start(actors.Options{
-		Journal: journal,
-		Log:     slog.New(slog.DiscardHandler),
-		Connect: func(ctx context.Context, name string, _ vsphere.Connection, _ vsphere.Template) (actors.Provider, error) {
-			vc, err := sim.Client(ctx)
-			if err != nil {
-				return nil, err
-			}
-			return vsphere.New(ctx, name, vc, sim.Template())
-		},
-		Config: []byte(`{"name": "web", "cloudApiSettings": {"url": "https://in.process/sdk", "username": "u", "password": "p"},
-			"provisioningTemplate": {"template": "t", "folder": "f"}}`),
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = pool.Shutdown(context.Background()) })
-	grow(b, pool)
-	return pool
-}
-
-// grow waits until all members are RUNNING.
-func grow(b *testing.B, pool *actors.Pool) {
-	b.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := pool.Ready(ctx); err != nil {
-		b.Fatal(err)
-	}
-	if _, err := pool.Resize(ctx, members); err != nil {
-		b.Fatal(err)
-	}
-	for running := 0; running < members; {
-		select {
-		case <-ctx.Done():
-			b.Fatalf("%d of %d machines are running", running, members)
-		case <-time.After(50 * time.Millisecond):
-		}
-		view, err := pool.View(ctx)
-		if err != nil {
-			b.Fatal(err)
-		}
-		running = 0
-		for _, m := range view.Machines {
-			if m.State == actors.Running {
-				running++
-			}
-		}
-	}
-}
-
-func listen(b *testing.B) net.Listener {
-	b.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	return listener
-}
-
-// floor serves the bytes as they are.
-func floor(b *testing.B, body []byte) endpoint {
-	b.Helper()
-	certificate, key, err := fasthttp.GenerateTestCertificate("localhost")
-	if err != nil {
-		b.Fatal(err)
-	}
-	server := &fasthttp.Server{Handler: func(ctx *fasthttp.RequestCtx) {
-		ctx.SetContentType("application/json")
-		ctx.SetBody(body)
-	}}
-	listener := listen(b)
-	go func() { _ = server.ServeTLSEmbed(listener, certificate, key) }()
-	b.Cleanup(func() { _ = server.Shutdown() })
-	file := filepath.Join(b.TempDir(), "cert.pem")
-	if err := os.WriteFile(file, certificate, 0o600); err != nil {
-		b.Fatal(err)
-	}
-	return connectTo(b, listener.Addr().String(), file)
+	return tag
 }
