@@ -21,6 +21,7 @@ type Client struct {
 	place  placement
 	site   Site
 	tasks  *poller
+	reader *reader
 	starts *starts
 	manner manner
 	events *feed
@@ -46,6 +47,7 @@ func assemble(ctx context.Context, pool string, vc *vim25.Client, k keeper) *Cli
 	c.tasks = newPoller(s.life, func(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
 		return c.collect(ctx, spec)
 	})
+	c.reader = newReader(s.life, c)
 	c.starts = newStarts(s.life, c.powerOnAll)
 	c.events = newFeed(c.vim)
 	return c
@@ -81,6 +83,7 @@ func (c *Client) Close(ctx context.Context) error {
 	}
 	c.session.close()
 	c.starts.close()
+	c.reader.close()
 	c.tasks.close()
 	if c.logout == nil {
 		return nil

@@ -54,14 +54,29 @@ func (c *Client) study(ctx context.Context, specs ...types.PropertyFilterSpec) (
 
 // only reads one object completely. NotFound: vCenter says that this very object does not exist; an answer without it says nothing.
 func (c *Client) only(ctx context.Context, ref types.ManagedObjectReference, properties []string) (types.ObjectContent, error) {
+	a, err := c.one(ctx, ref, properties)
+	if err != nil {
+		return types.ObjectContent{}, err
+	}
+	return a.only(ref)
+}
+
+// one reads one object by a call of its own.
+func (c *Client) one(ctx context.Context, ref types.ManagedObjectReference, properties []string) (answer, error) {
 	a, err := c.study(ctx, objects([]types.ManagedObjectReference{ref}, properties, false))
 	switch {
-	case deleted(err, ref), a.vanished[ref]:
-		return types.ObjectContent{}, missing(ref.Value, "it was deleted or unregistered")
+	case deleted(err, ref):
+		return answer{vanished: map[types.ManagedObjectReference]bool{ref: true}}, nil
 	case isFault(err, fault[types.ManagedObjectNotFound]()):
-		return types.ObjectContent{}, blurred(ref, err)
-	case err != nil:
-		return types.ObjectContent{}, err
+		return answer{}, blurred(ref, err)
+	}
+	return a, err
+}
+
+// only is the object that was asked for.
+func (a answer) only(ref types.ManagedObjectReference) (types.ObjectContent, error) {
+	if a.vanished[ref] {
+		return types.ObjectContent{}, missing(ref.Value, "it was deleted or unregistered")
 	}
 	for _, o := range a.whole {
 		if o.Obj == ref {

@@ -69,7 +69,7 @@ func TestEmptyAnswersAreNoAnswers(t *testing.T) {
 		}, NotFound},
 	} {
 		c := &Client{vim: scripted(&script{answer: func(_ int, _, res soap.HasFault) error { return row.answer(res) }})}
-		c.events, c.hosts = newFeed(c.vim), newNames()
+		c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c)
 		_, err := c.glance(t.Context(), "vm-1")
 		if KindOf(wrap("glance", "vm-1", err)) != row.kind {
 			t.Errorf("%s: %v", name, err)

@@ -152,7 +152,7 @@ func (c *Client) inDetail(ctx context.Context, refs []Ref) (sights []sight, abse
 	if len(refs) == 0 {
 		return nil, nil, nil
 	}
-	a, err := c.each(ctx, refs, c.detailsOf(refs)...)
+	a, err := c.details(ctx, refs)
 	if err != nil {
 		return nil, nil, wrap("read vms", "", err)
 	}
@@ -167,6 +167,19 @@ func (c *Client) inDetail(ctx context.Context, refs []Ref) (sights []sight, abse
 		return nil, nil, wrap("read hosts", "", err)
 	}
 	return sights, absent, nil
+}
+
+// details reads VMs as each does, and one of them together with what others ask for.
+func (c *Client) details(ctx context.Context, refs []Ref) (answer, error) {
+	specs := c.detailsOf(refs)
+	if len(refs) > 1 {
+		return c.each(ctx, refs, specs...)
+	}
+	a, err := c.reader.ask(ctx, vmRef(refs[0]), specs[0].PropSet[0].PathSet)
+	if isFault(err, fault[types.ManagedObjectNotFound]()) {
+		return answer{}, nil
+	}
+	return a, err
 }
 
 // detailsOf selects the details of VMs in one call, with the devices of those whose network cards are not known.

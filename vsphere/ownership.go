@@ -18,7 +18,11 @@ func (c *Client) prove(ctx context.Context, o Ownership) (VM, error) {
 
 // examine is prove with more properties read by the same call.
 func (c *Client) examine(ctx context.Context, o Ownership, more ...string) (VM, types.ObjectContent, error) {
-	content, err := c.only(ctx, vmRef(o.Ref), append(slices.Clip(proofProperties), more...))
+	a, err := c.reader.ask(ctx, vmRef(o.Ref), append(slices.Clip(proofProperties), more...))
+	if err != nil {
+		return VM{}, types.ObjectContent{}, err
+	}
+	content, err := a.only(vmRef(o.Ref))
 	if err != nil {
 		return VM{}, content, err
 	}

@@ -1,0 +1,164 @@
+package vsphere
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// readsAtOnce is how many reads of single VMs are under way at a time: one, and one more that goes on if that one hangs.
+const readsAtOnce = 2
+
+// reader gathers the reads of single VMs that many machines make at the same time. A read goes at once if few are under way; those that
+// come meanwhile go together with the next call. So none waits for others to come, and each is as fresh as if it went alone: it is begun
+// after it was asked for.
+type reader struct {
+	// alone reads one VM, together several.
+	alone    func(context.Context, types.ManagedObjectReference, []string) (answer, error)
+	together func(context.Context, ...types.PropertyFilterSpec) (answer, error)
+	life     context.Context
+
+	mu      sync.Mutex
+	queue   []*inquiry
+	flying  int
+	closed  bool
+	flights sync.WaitGroup
+}
+
+// inquiry is a read that somebody waits for.
+type inquiry struct {
+	ref        types.ManagedObjectReference
+	properties []string
+	told       chan reply
+}
+
+type reply struct {
+	answer
+	err error
+}
+
+func newReader(life context.Context, c *Client) *reader {
+	return &reader{life: life, alone: c.one, together: c.study}
+}
+
+// ask returns what is proven of one object, or the end of the wait.
+func (r *reader) ask(ctx context.Context, ref types.ManagedObjectReference, properties []string) (answer, error) {
+	q := &inquiry{ref, properties, make(chan reply, 1)}
+	if !r.join(q) {
+		return answer{}, errClosed
+	}
+	select {
+	case told := <-q.told:
+		return told.answer, told.err
+	case <-ctx.Done():
+		return answer{}, ctx.Err()
+	case <-r.life.Done():
+		return answer{}, errClosed
+	}
+}
+
+func (r *reader) join(q *inquiry) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return false
+	}
+	r.queue = append(r.queue, q)
+	if r.flying < readsAtOnce {
+		r.flying++
+		r.flights.Go(r.fly)
+	}
+	return true
+}
+
+// fly answers questions until there are none.
+func (r *reader) fly() {
+	for {
+		batch := r.next()
+		if len(batch) == 0 {
+			return
+		}
+		r.answer(batch)
+	}
+}
+
+// next are the questions that go together: those for the same properties, of different objects.
+func (r *reader) next() []*inquiry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		r.flying--
+		return nil
+	}
+	var batch, left []*inquiry
+	seen := map[types.ManagedObjectReference]bool{}
+	for _, q := range r.queue {
+		if seen[q.ref] || len(batch) == pageSize || !slices.Equal(q.properties, r.queue[0].properties) {
+			left = append(left, q)
+			continue
+		}
+		seen[q.ref] = true
+		batch = append(batch, q)
+	}
+	r.queue = left
+	return batch
+}
+
+func (r *reader) answer(batch []*inquiry) {
+	if len(batch) == 1 {
+		r.answerAlone(batch[0])
+		return
+	}
+	refs := make([]types.ManagedObjectReference, len(batch))
+	for i, q := range batch {
+		refs[i] = q.ref
+	}
+	all, err := r.together(r.life, objects(refs, batch[0].properties, true))
+	if err != nil && faultOf(err) == nil {
+		for _, q := range batch {
+			q.told <- reply{err: err}
+		}
+		return
+	}
+	for _, q := range batch {
+		if a, shown := all.of(q.ref); shown {
+			q.told <- reply{answer: a}
+		} else { // one that is refused, or left out, is asked for by itself
+			r.answerAlone(q)
+		}
+	}
+}
+
+func (r *reader) answerAlone(q *inquiry) {
+	a, err := r.alone(r.life, q.ref, q.properties)
+	a, _ = a.of(q.ref)
+	q.told <- reply{a, err}
+}
+
+// close waits for the reads under way; the life must have ended.
+func (r *reader) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.flights.Wait()
+}
+
+// of is what an answer proves of one object; false if it is not about it.
+func (a answer) of(ref types.ManagedObjectReference) (answer, bool) {
+	for _, o := range a.whole {
+		if o.Obj == ref {
+			return answer{whole: []types.ObjectContent{o}}, true
+		}
+	}
+	for _, p := range a.partial {
+		if p.Obj == ref {
+			return answer{partial: []partial{p}}, true
+		}
+	}
+	if a.vanished[ref] {
+		return answer{vanished: map[types.ManagedObjectReference]bool{ref: true}}, true
+	}
+	return answer{}, false
+}
