@@ -303,7 +303,7 @@ func (m *machineActor) judge(o outcome) outcome {
 func (m *machineActor) last() failure { return failure{m.trouble, m.rec.Error} }
 
 func (m *machineActor) logTransition(from phase, o outcome) {
-	args := []any{"machine", m.rec.ID, "vm", m.rec.Name, "from", from, "to", m.rec.Phase, "reason", o.on}
+	args := []any{"pool", m.settings.Pool, "machine", m.rec.ID, "vm", m.rec.Name, "from", from, "to", m.rec.Phase, "reason", o.on}
 	if o.reason != "" {
 		args = append(args, "detail", o.reason)
 	}

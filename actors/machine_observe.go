@@ -56,7 +56,8 @@ func (m *machineActor) expected() bool { return !m.rec.PoweredOn.IsZero() && m.r
 func (m *machineActor) takeOver(ctx actor.Context, o observed) {
 	now := m.rec.seen(o)
 	if now.Conflict != "" && now.Conflict != m.rec.Conflict {
-		m.log.Warn("machine shows another machine's address", "machine", m.rec.ID, "vm", now.Name, "reason", now.Conflict)
+		m.log.Warn("machine shows another machine's address", "pool", m.settings.Pool, "machine", m.rec.ID, "vm", now.Name,
+			"reason", now.Conflict)
 	}
 	if !now.looksLike(m.rec) {
 		m.rec = now

@@ -7,12 +7,10 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// machineProps makes a machine's actor. Each start builds a new one from the same beginnings: nothing of a broken one lives on.
-func machineProps(beginnings machineActor) *actor.Props {
-	return actor.PropsFromProducer(func() actor.Actor {
-		m := beginnings
-		return &m
-	}, actor.WithReceiverMiddleware(withStack))
+// machineProps makes a machine's actor. It is started once: after a panic another one takes its place (see HandleFailure), so that nothing
+// of a broken one lives on, and there is no copy to be kept for that.
+func machineProps(m *machineActor) *actor.Props {
+	return actor.PropsFromProducer(func() actor.Actor { return m }, actor.WithReceiverMiddleware(withStack))
 }
 
 // withStack adds to a panic where it came from; the supervisor, which hears of it, can't tell any more.

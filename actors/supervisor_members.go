@@ -83,9 +83,9 @@ func (s *supervisor) spawn(ctx actor.Context, seat *seat) {
 	gen, rec := seat.gen, seat.rec
 	rec.Phase = resume(rec.Phase)
 	s.note(seat, rec)
-	env := machineActor{ops: s.ops, log: s.Log.With("pool", s.config.Name), recorder: s.recorder, gen: gen, rec: rec}
-	env.provider, env.settings = s.hand(), s.settings()
-	seat.pid = ctx.Spawn(machineProps(env))
+	m := &machineActor{ops: s.ops, log: s.Log, recorder: s.recorder, gen: gen, rec: rec}
+	m.provider, m.settings = s.hand(), s.settings()
+	seat.pid = ctx.Spawn(machineProps(m))
 	s.byPID[seat.pid.Id] = rec.ID
 }
 
