@@ -10,8 +10,9 @@
 //	     observer ── swept, noticed        recorder ◀── write ── supervisor, machines
 //
 // The supervisor owns the desired size, the configuration and the members. It does no I/O and never waits, so it answers at once, from
-// an immutable [View]. One machine actor per machine drives that machine's life. The observer watches vSphere, the recorder owns the
-// [Journal]. [Pool] is the only door for callers. A pool is one supervisor with its children; nothing assumes that there is only one.
+// an immutable [View]; that answer stands until the supervisor takes it back, so that reading what has not changed takes no message. One
+// machine actor per machine drives that machine's life. The observer watches vSphere, the recorder owns the [Journal]. [Pool] is the only
+// door for callers. A pool is one supervisor with its children; nothing assumes that there is only one.
 //
 // # Where things are decided
 //
@@ -21,6 +22,7 @@
 //	rate.go               how many clones at a time vCenter bears
 //	breaker.go            when to launch after failures
 //	orphans.go            what may become of VMs that carry the pool's mark without being members
+//	views.go, lease.go    what readers are shown, and for how long without asking
 //	observe.go            what an observation means to a machine
 //	call.go               whether a caller's request is admitted, and what it changes
 //	async.go              all waiting: goroutines, timers, futures
@@ -38,6 +40,7 @@
 //
 //   - Nothing is done to vSphere for a machine before the record that calls for it is durable.
 //   - A machine has one operation in flight at most, and an actor's operation comes back to it as a message.
+//   - An answer that readers may give themselves is taken back before anybody can learn of a change that it does not show.
 //   - The pool's own record is written by the supervisor only, one write at a time; a machine's by its actor only, but for the write
 //     that takes it out, during which the actor writes nothing.
 //   - A machine whose end was decided never comes back: no transition leads from TERMINATING, TERMINATED or REJECTED to another state.
