@@ -47,6 +47,14 @@ bench: ## measure speed against its goals, in about ten minutes; or some of it, 
 bench-accept: ## make the result of the last make bench the one to compare with
 	go run ./benchmarks/report -accept -json .bench/last.json
 
+URL ?= https://127.0.0.1:8443
+LOADTEST ?= -insecure
+
+.PHONY: loadtest
+loadtest: ## read from the adapter at URL as fast as it answers, and draw a plot; or as LOADTEST="-insecure -rate 500" says
+	@mkdir -p .bench
+	go run ./benchmarks/loadtest -plot .bench/loadtest.html $(LOADTEST) $(URL)
+
 .PHONY: generate
 generate: ## rewrite the generated files
 	go generate ./...

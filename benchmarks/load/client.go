@@ -61,6 +61,8 @@ type Client struct {
 	base   *url.URL
 	shared *fasthttp.HostClient
 	turn   atomic.Int64
+	// tag is the entity tag of the workers' last conditional answer.
+	tag atomic.Pointer[string]
 
 	mu  sync.Mutex
 	own []*fasthttp.HostClient
@@ -107,7 +109,7 @@ func (c *Client) Connect(mix Mix) func() []Call {
 	return func() []Call {
 		calls := make([]Call, len(mix))
 		for i, share := range mix {
-			calls[i] = c.call(c.shared, operations[share.Operation])
+			calls[i] = c.call(c.shared, operations[share.Operation], &c.tag)
 		}
 		return calls
 	}
@@ -122,12 +124,12 @@ func (c *Client) ConnectPoller(conditional bool) func() Call {
 		c.mu.Unlock()
 		poll := operations["pool"]
 		poll.conditional = conditional
-		return c.call(host, poll)
+		return c.call(host, poll, &atomic.Pointer[string]{})
 	}
 }
 
-// call has a request and an answer that it uses again and again.
-func (c *Client) call(host *fasthttp.HostClient, o operation) Call {
+// call has a request and an answer that it uses again and again. Conditional ones share the tag with others.
+func (c *Client) call(host *fasthttp.HostClient, o operation, tag *atomic.Pointer[string]) Call {
 	request, response := &fasthttp.Request{}, &fasthttp.Response{}
 	request.Header.SetMethod(o.method)
 	request.SetRequestURI("https://" + c.base.Host + strings.TrimSuffix(c.base.EscapedPath(), "/") + o.path)
@@ -141,13 +143,31 @@ func (c *Client) call(host *fasthttp.HostClient, o operation) Call {
 		if o.method == fasthttp.MethodPost {
 			c.setSize(request)
 		}
+		if known := tagOf(o, tag); known != nil {
+			request.Header.Set(fasthttp.HeaderIfNoneMatch, *known)
+		}
 		if err := host.Do(request, response); err != nil {
 			return Answer{Err: err}
 		}
-		if tag := response.Header.Peek(fasthttp.HeaderETag); o.conditional && len(tag) > 0 {
-			request.Header.SetBytesV(fasthttp.HeaderIfNoneMatch, tag)
+		if now := response.Header.Peek(fasthttp.HeaderETag); o.conditional && len(now) > 0 {
+			keep(tag, now)
 		}
 		return Answer{Status: response.StatusCode(), Bytes: len(response.Body())}
+	}
+}
+
+func tagOf(o operation, tag *atomic.Pointer[string]) *string {
+	if !o.conditional {
+		return nil
+	}
+	return tag.Load()
+}
+
+// keep makes no new string for a tag that has not changed.
+func keep(tag *atomic.Pointer[string], now []byte) {
+	if known := tag.Load(); known == nil || *known != string(now) {
+		text := string(now)
+		tag.Store(&text)
 	}
 }
 
@@ -164,7 +184,7 @@ func (c *Client) Warm(connections int) error {
 	results := make([]error, connections)
 	var all sync.WaitGroup
 	for i := range results {
-		call := c.call(c.shared, operations["size"])
+		call := c.call(c.shared, operations["size"], nil)
 		all.Go(func() { results[i] = call().failure() })
 	}
 	all.Wait()
@@ -197,7 +217,7 @@ func (c *Client) Settle() error {
 		return errors.New("settle size: there is none")
 	}
 	c.turn.Store(0)
-	if err := c.call(c.shared, operations[Resize])().failure(); err != nil {
+	if err := c.call(c.shared, operations[Resize], nil)().failure(); err != nil {
 		return fmt.Errorf("settle size: %w", err)
 	}
 	return nil

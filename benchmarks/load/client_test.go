@@ -235,7 +235,7 @@ func TestReason(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text := reason(c.call(c.shared, operations["size"])().Err); !strings.Contains(text, "refused") || strings.Contains(text, addr) {
+	if text := reason(c.call(c.shared, operations["size"], nil)().Err); !strings.Contains(text, "refused") || strings.Contains(text, addr) {
 		t.Errorf("%q", text)
 	}
 	for err, want := range map[error]string{

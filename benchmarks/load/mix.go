@@ -12,8 +12,8 @@ const maxWeight = 10_000
 
 // Share is how often an operation is part of a mix, by its weight among the others'.
 type Share struct {
-	Operation string
-	Weight    int
+	Operation string `json:"operation"`
+	Weight    int    `json:"weight"`
 }
 
 // Mix is what requests consist of.
