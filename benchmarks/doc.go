@@ -1,7 +1,26 @@
 // Package benchmarks measures the program from outside, as its users meet it: over HTTPS, on the embedded simulator. What can be measured
-// inside one package is measured there.
+// inside one package is measured there. `make bench` runs all of it; figures are to be compared within one run only.
 //
-// What the figures should be is in goals. report runs all benchmarks that have a goal and says which are met (make bench); figures are to be
-// compared within one run only, or with the accepted result of the same machine (testdata/baseline.json, make bench-accept). loadtest
-// measures any adapter that runs somewhere, by means of load, and soak looks for what grows in hours.
+// # What was tried
+//
+// Handlers get what they tell of the pool from its supervisor, an actor. These are ways to ask it for the view, measured alternately with
+// an actor that does nothing but answer, by one reader and by 64 at once: the time of an answer as a share of the first way's (the best
+// of 19 runs each, on two processors that had other work too), and its allocations.
+//
+//	                                                     1 reader            64 readers
+//	a future for each request, as the actor library has  1.00   12 allocs    1.00   11 allocs
+//	a message with a pooled channel for the reply        0.53    3           0.60    3
+//	the same without a timer                             0.26    0           0.47    0
+//	one message for all who wait at the same moment      0.21    6           0.39    4
+//	an answer that stands until it is taken back         0.002   0           0.006   0
+//
+// The future costs a place in the registry of processes, a timer, and a lock with its wake-up on either side. Most of what is left
+// without them is the way there and back between goroutines, which only fewer messages can save: hence one message for all who wait,
+// each of whom came before the supervisor began to answer. Even so an exchange costs as much as reading and writing a small request.
+//
+// So the answer is leased: the supervisor says how things stand, and takes that back before it looks at any message that may change it;
+// whoever reads meanwhile need not ask. The last two ways together are what the program does. A lease that readers check against the
+// clock cost 90 ns a read, nearly all of it for the time of day; a timer that ends the lease leaves 20 to 30 ns. A read that comes after a
+// change costs an exchange and, for 10,000 members, some 50 µs for a view in which one pointer differs; making such a view by sorting
+// and copying the members took 40 ms.
 package benchmarks
