@@ -282,10 +282,12 @@ type (
 		provider Provider
 		fetch    PoolFetch
 	}
-	// follow: the members outside the pool's folder, those to look at closely, and all that events may be about.
+	// follow: the members outside the pool's folder, those to look at closely and those of them that boot, and all that events may be
+	// about.
 	follow struct {
 		elsewhere []vsphere.Ref
 		urgent    []vsphere.Ref
+		booting   []vsphere.Ref
 		members   map[vsphere.Ref]bool // never written after it was sent
 	}
 	// sweepSoon: something is in doubt.

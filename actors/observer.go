@@ -29,6 +29,9 @@ type observer struct {
 	glancing bool
 	// unanswered says that vCenter did not answer the last glance.
 	unanswered bool
+	boots      boots
+	// glancedAt is when the last glance ended, hintedAt when events were last asked for, nextGlance when the glance timer fires.
+	glancedAt, hintedAt, nextGlance time.Time
 
 	// nextSweep is when the sweep timer fires; zero: it is not running.
 	nextSweep             time.Time
@@ -61,7 +64,7 @@ func (o *observer) handle(ctx actor.Context, command observerCommand) {
 	case watch:
 		o.begin(ctx, c)
 	case follow:
-		o.follow = c
+		o.heed(ctx, c)
 	case sweepSoon:
 		o.sweepAfter(ctx, soon)
 	case sweepDue:
@@ -80,8 +83,9 @@ func (o *observer) begin(ctx actor.Context, w watch) {
 	o.gen++
 	o.provider, o.fetch = w.provider, w.fetch
 	o.sweeping, o.again, o.glancing, o.failures = false, false, false, 0
+	o.glancedAt = time.Now()
 	o.sweepAfter(ctx, 0)
-	o.glanceAfter(ctx)
+	o.armGlance(ctx)
 }
 
 func (o *observer) stopTimers() {
@@ -108,8 +112,19 @@ func (o *observer) sweepAfter(ctx actor.Context, d time.Duration) {
 	o.stopSweep = after(ctx, d, sweepDue{o.gen})
 }
 
-func (o *observer) glanceAfter(ctx actor.Context) {
-	o.stopGlance = after(ctx, o.fetch.EventInterval.Std(), glanceDue{o.gen})
+// heed takes in what to look at more closely; machines that boot may make the next glance come sooner.
+func (o *observer) heed(ctx actor.Context, f follow) {
+	o.follow = f
+	o.boots = o.boots.seen(f.booting, time.Now())
+	if o.provider != nil && !o.glancing {
+		o.armGlance(ctx)
+	}
+}
+
+func (o *observer) armGlance(ctx actor.Context) {
+	o.stopGlance()
+	o.nextGlance = o.glancedAt.Add(o.boots.pause(time.Now(), o.fetch.EventInterval.Std()))
+	o.stopGlance = after(ctx, time.Until(o.nextGlance), glanceDue{o.gen})
 }
 
 func (o *observer) sweep(ctx actor.Context, due sweepDue) {
@@ -167,16 +182,21 @@ func (o *observer) retryPause() time.Duration {
 }
 
 func (o *observer) glance(ctx actor.Context, due glanceDue) {
-	if due.gen != o.gen || o.glancing {
+	now := time.Now()
+	if due.gen != o.gen || o.glancing || now.Before(o.nextGlance) { // a timer that was stopped too late
 		return
 	}
 	o.glancing = true
-	gen, provider, f := o.gen, o.provider, o.follow
+	look := look{provider: o.provider, follow: o.follow, events: now.Sub(o.hintedAt) >= o.fetch.EventInterval.Std(), log: o.log}
+	if look.events {
+		o.hintedAt = now
+	}
+	gen := o.gen
 	o.ops.start(ctx, blockingCall{
 		timeout:     glanceTimeout,
 		abandonable: true,
 		run: func(c context.Context) any {
-			done := o.look(c, provider, f)
+			done := look.take(c)
 			done.gen = gen
 			return done
 		},
@@ -184,26 +204,43 @@ func (o *observer) glance(ctx actor.Context, due glanceDue) {
 	})
 }
 
-// look reads what events name and what somebody waits for, in one call; none if there is nothing to read. Without events it goes on.
-func (o *observer) look(ctx context.Context, provider Provider, f follow) glanceDone {
-	hints, err := provider.Hints(ctx)
-	if err != nil {
-		o.log.Debug("events cannot be read", "err", err)
-	}
-	refs := slices.Clone(f.urgent)
-	for _, ref := range hints {
-		if f.members[ref] {
-			refs = append(refs, ref)
-		}
-	}
+// look is one glance: what somebody waits for, and, if it is time for that, what events name.
+type look struct {
+	follow
+	provider Provider
+	events   bool
+	log      *slog.Logger
+}
+
+// take reads everything in one call; none if there is nothing to read. Without events it goes on.
+func (l look) take(ctx context.Context) glanceDone {
+	refs, err := l.hinted(ctx)
+	refs = append(refs, l.urgent...)
 	slices.Sort(refs)
 	refs = slices.Compact(refs)
 	if len(refs) == 0 {
 		return glanceDone{err: err}
 	}
 	at := time.Now()
-	vms, absent, err := provider.Read(ctx, refs)
+	vms, absent, err := l.provider.Read(ctx, refs)
 	return glanceDone{at: at, vms: vms, absent: absent, err: err}
+}
+
+// hinted are the members that something happened to.
+func (l look) hinted(ctx context.Context) (refs []vsphere.Ref, err error) {
+	if !l.events {
+		return nil, nil
+	}
+	hints, err := l.provider.Hints(ctx)
+	if err != nil {
+		l.log.Debug("events cannot be read", "err", err)
+	}
+	for _, ref := range hints {
+		if l.members[ref] {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, err
 }
 
 // glanced passes on what was seen. What it means that vCenter did not answer a glance, that a VM is absent, or that vCenter answers again
@@ -212,8 +249,8 @@ func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if done.gen != o.gen {
 		return
 	}
-	o.glancing = false
-	o.glanceAfter(ctx)
+	o.glancing, o.glancedAt = false, time.Now()
+	o.armGlance(ctx)
 	if len(done.vms) > 0 {
 		ctx.Send(ctx.Parent(), noticed{done.at, done.vms})
 	}

@@ -207,6 +207,9 @@ func (s *supervisor) sendFollow(ctx actor.Context) {
 		if p := seat.rec.Phase; p == booting || p == draining || seat.addresses.open() || (seat.rec.CPUs == 0 && !unsettled(p)) {
 			f.urgent = append(f.urgent, ref)
 		}
+		if seat.rec.Phase == booting {
+			f.booting = append(f.booting, ref)
+		}
 	}
 	ctx.Send(s.observer, f)
 }
