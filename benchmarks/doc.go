@@ -16,11 +16,11 @@
 //
 // The future costs a place in the registry of processes, a timer, and a lock with its wake-up on either side. Most of what is left
 // without them is the way there and back between goroutines, which only fewer messages can save: hence one message for all who wait,
-// each of whom came before the supervisor began to answer. Even so an exchange costs as much as reading and writing a small request.
+// each of whom came before the supervisor began to answer. With a future for each, GET /pool/size reached 0.75 to 0.81 of the floor.
 //
 // So the answer is leased: the supervisor says how things stand, and takes that back before it looks at any message that may change it;
 // whoever reads meanwhile need not ask. The last two ways together are what the program does. A lease that readers check against the
-// clock cost 90 ns a read, nearly all of it for the time of day; a timer that ends the lease leaves 20 to 30 ns. A read that comes after a
+// clock cost 85 to 135 ns a read, most of it for the time of day; a timer that ends the lease leaves 20 to 30 ns. A read that comes after a
 // change costs an exchange and, for 10,000 members, some 50 µs for a view in which one pointer differs; making such a view by sorting
 // and copying the members took 40 ms.
 package benchmarks
