@@ -130,7 +130,9 @@ func first(rules []rule) error {
 
 func (o *options) amounts() []rule {
 	return []rule{
-		{o.connections < 0 || o.pollers < 0 || o.rate < 0, "-connections, -pollers and -rate must not be negative"},
+		{o.connections < 0 || o.pollers < 0, "-connections and -pollers must not be negative"},
+		{!(o.rate >= 0 && o.rate <= 1e6), "-rate must be from 0 to 1000000"},
+		{o.rate > 0 && o.connections == 0, "-rate needs -connections"},
 		{o.connections == 0 && o.pollers == 0, "there is nothing to do: give -connections or -pollers"},
 		{min(o.duration, o.timeout, o.pollInterval) <= 0, "-duration, -timeout and -poll-interval must be longer than nothing"},
 		{o.plot != "" && !slices.Contains(formats, filepath.Ext(o.plot)), "-plot: the file's name must end with " + strings.Join(formats, ", ")},

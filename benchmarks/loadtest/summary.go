@@ -60,8 +60,9 @@ func summary(o options, r load.Result) string {
 		}
 	}
 	_ = table.Flush() // a string takes all
-	for _, s := range streams {
-		out.WriteString(remarks(s))
+	fmt.Fprintln(&out)
+	for i, s := range streams {
+		out.WriteString(remarks([]string{"requests", "polls"}[i], s))
 	}
 	return out.String()
 }
@@ -94,15 +95,12 @@ func cells(op load.Operation) []string {
 }
 
 // remarks are what the latencies do not tell.
-func remarks(s load.Stream) (text string) {
+func remarks(what string, s load.Stream) (text string) {
 	if s.Late > 0 {
-		text += fmt.Sprintf("\n%d of %d were sent 10 ms or more after they were due; their latencies include the delay", s.Late, s.Sent)
+		text += fmt.Sprintf("%d of %d %s were sent 10 ms or more after they were due; their latencies include the delay\n", s.Late, s.Sent, what)
 	}
 	if s.Unsent > 0 {
-		text += fmt.Sprintf("\n%d were due and never sent, because all connections waited; the latencies do not show them", s.Unsent)
-	}
-	if text != "" {
-		text += "\n"
+		text += fmt.Sprintf("%d %s were due and never sent, because all connections waited; the latencies do not show them\n", s.Unsent, what)
 	}
 	return text
 }
