@@ -18,7 +18,7 @@ func readCosts(b *testing.B) {
 		b.Run(fmt.Sprintf("view-%d", n), func(b *testing.B) { goals.Report(b, "µs", times(func(i int) { s.glanceAfterChange(i) })...) })
 		b.Run(fmt.Sprintf("status-%d", n), func(b *testing.B) { goals.Report(b, "µs", times(func(int) { s.standing() })...) })
 	}
-	b.Run("leased-read", func(b *testing.B) { goals.Report(b, "allocs/op", leasedAllocations(b)) })
+	b.Run("leased-read", func(b *testing.B) { goals.Report(b, "allocs/read", leasedAllocations(b)) })
 	b.Run("view-growth", func(b *testing.B) { goals.Report(b, "B/member", viewGrowth(b)) })
 }
 
@@ -77,7 +77,7 @@ func TestAViewCostsWhatHasChanged(t *testing.T) {
 }
 
 func TestALeasedReadAllocatesNothing(t *testing.T) {
-	goals.Check(t, "Costs/leased-read", "allocs/op", leasedAllocations(t))
+	goals.Check(t, "Costs/leased-read", "allocs/read", leasedAllocations(t))
 }
 
 // leasedAllocations are those of a View and a Size on an answer that stands.
