@@ -63,9 +63,9 @@ func (t tenant) before(other tenant) bool {
 
 // divide leaves a machine those addresses that no other has, and says what is wrong if one has: two guests with one address answer in
 // turns, and the older one was there first.
-func divide(shown []string, id vsphere.MachineID, tenants map[string]tenant) (own []string, conflict string) {
+func divide(shown []string, id vsphere.MachineID, tenantOf func(string) (tenant, bool)) (own []string, conflict string) {
 	for _, address := range shown {
-		other, taken := tenants[address]
+		other, taken := tenantOf(address)
 		switch {
 		case !taken || other.id == id:
 			own = append(own, address)
@@ -96,6 +96,19 @@ func (s *supervisor) tenants() map[string]tenant {
 		}
 	}
 	return tenancy(all)
+}
+
+// tenantOf is the machine that has an address now: who had it when the tenants were counted may have left since.
+func (s *supervisor) tenantOf(address string) (tenant, bool) {
+	t, known := s.sight.tenants[address]
+	if !known {
+		return tenant{}, false
+	}
+	seat := s.seats[t.id]
+	if seat == nil || !seat.rec.Phase.tenanted() || !slices.Contains(seat.has(), address) {
+		return tenant{}, false
+	}
+	return t, true
 }
 
 func (r record) since() time.Time {
@@ -130,12 +143,12 @@ func (s *supervisor) withAddresses(seat *seat, o observed) observed {
 		a.held = seat.rec.IPs
 	}
 	a = a.settle(o.vm.IPs, o.at)
-	a.given, o.conflict = divide(a.held, seat.rec.ID, s.sight.tenants)
+	a.given, o.conflict = divide(a.held, seat.rec.ID, s.tenantOf)
 	if a.open() {
 		o.conflict = seat.rec.Conflict
 	}
 	for _, address := range a.given {
-		if _, taken := s.sight.tenants[address]; !taken && seat.rec.Phase.tenanted() {
+		if _, taken := s.tenantOf(address); !taken && seat.rec.Phase.tenanted() {
 			s.sight.tenants[address] = tenant{seat.rec.ID, seat.rec.Name, seat.rec.since(), a.given}
 		}
 	}

@@ -66,7 +66,7 @@ func TestAddressesAreNeverGivenTwice(t *testing.T) {
 		given := map[string]vsphere.MachineID{}
 		for _, id := range []vsphere.MachineID{"a", "b", "c", "d"} {
 			shown := rapid.SliceOfNDistinct(address, 0, 4, rapid.ID).Draw(t, "shown")
-			own, conflict := divide(shown, id, index)
+			own, conflict := divide(shown, id, func(a string) (tenant, bool) { t, taken := index[a]; return t, taken })
 			if (len(own) < len(shown)) != (conflict != "") {
 				t.Fatalf("%v of %v, %q", own, shown, conflict)
 			}

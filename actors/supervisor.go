@@ -39,6 +39,10 @@ type supervisor struct {
 	seats map[vsphere.MachineID]*seat
 	// lineup are the seats' members; nil after one came or went.
 	lineup []*member
+	// directory is what vms keeps; nil after a VM came or went.
+	directory *directory
+	// intended are the new members whose intents are not written yet.
+	intended []vsphere.MachineID
 	// byPID finds the seat of a child.
 	byPID map[string]vsphere.MachineID
 	gens  int

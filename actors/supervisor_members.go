@@ -23,23 +23,18 @@ func (s *supervisor) newSeat(d decision) {
 		site := s.provider.Site()
 		rec.Region, rec.CPUs, rec.MemoryMiB = site.Region, site.CPUs, site.MemoryMiB
 	}
-	s.seat(rec).gen = -1
+	s.seat(rec)
+	s.intended = append(s.intended, id)
+	s.events.request(rec.Replacement)
 	s.Log.Debug("machine requested", "pool", s.config.Name, "machine", id, "vm", name, "reason", d.reason)
 }
 
 // requestMachines writes the intents of all new seats in one step.
 func (s *supervisor) requestMachines(ctx actor.Context) {
-	var step spawnStep
-	for id, seat := range s.seats {
-		if seat.pid == nil && seat.gen == -1 {
-			seat.gen = 0
-			step.ids = append(step.ids, id)
-			s.events.request(seat.rec.Replacement)
-		}
-	}
-	if len(step.ids) > 0 {
-		s.Log.Info("machines requested", "pool", s.config.Name, "count", len(step.ids))
-		s.commit(ctx, nil, step, s.recordsOf(step.ids)...)
+	if len(s.intended) > 0 {
+		s.Log.Info("machines requested", "pool", s.config.Name, "count", len(s.intended))
+		s.commit(ctx, nil, spawnStep{s.intended}, s.recordsOf(s.intended)...)
+		s.intended = nil
 	}
 }
 

@@ -24,7 +24,7 @@ type sight struct {
 	// strays are the VMs that carry the pool's mark without being members, foreign counts the others in its folder.
 	strays  map[vsphere.Ref]stray
 	foreign int
-	// tenants are the machines that addresses belong to, made anew for each view and each glance.
+	// tenants are the machines that addresses belong to, made anew for each view; nil: they have to be made anew before they are used.
 	tenants map[string]tenant
 	// unread are the VMs of the folder that vCenter could not tell about, while members are being looked for.
 	unread []vsphere.Ref
@@ -156,32 +156,39 @@ func misfit(err error) bool {
 
 // noticed passes on what was read between sweeps.
 func (s *supervisor) noticed(ctx actor.Context, f noticed) {
-	byRef := map[vsphere.Ref]*seat{}
-	for _, seat := range s.seats {
-		byRef[seat.rec.Ref] = seat
+	if s.sight.tenants == nil {
+		s.sight.tenants = s.tenants()
 	}
-	s.sight.tenants = s.tenants()
+	news := false
 	for _, vm := range f.vms {
-		seat := byRef[vm.Ref]
-		if seat == nil || seat.pid == nil || unsettled(seat.rec.Phase) {
-			continue
+		seat := s.seats[s.vms().ids[vm.Ref]]
+		if seat != nil && seat.pid != nil && !unsettled(seat.rec.Phase) {
+			news = s.recognize(ctx, seat, observed{at: f.at, vm: vm}) || news
 		}
-		s.glimpse(seat, vm)
-		if vm.Connected && !seat.rec.owns(vm, s.config.Name) {
-			ctx.Send(s.observer, sweepSoon{}) // that a member lost its mark is for a complete view to say
-			continue
-		}
-		s.show(ctx, seat, observed{at: f.at, vm: vm})
 	}
 	s.watchWriters(ctx, f.vms)
-	s.reconcileSoon(ctx)
+	if news { // what else is new to machines they report
+		s.reconcileSoon(ctx)
+	}
 }
 
-// glimpse notes whether vCenter can tell about a member's VM.
-func (s *supervisor) glimpse(seat *seat, vm vsphere.VM) {
+// recognize shows a member what a glance has of it, and says whether that is news to the supervisor itself.
+func (s *supervisor) recognize(ctx actor.Context, seat *seat, o observed) (news bool) {
+	news = s.glimpse(seat, o.vm)
+	if o.vm.Connected && !seat.rec.owns(o.vm, s.config.Name) {
+		ctx.Send(s.observer, sweepSoon{}) // that a member lost its mark is for a complete view to say
+		return news
+	}
+	open := seat.addresses.open()
+	s.show(ctx, seat, o)
+	return news || open != seat.addresses.open()
+}
+
+// glimpse notes whether vCenter can tell about a member's VM, and says whether that is news.
+func (s *supervisor) glimpse(seat *seat, vm vsphere.VM) bool {
 	unknown := !vm.Connected
 	if unknown == seat.unknown && seat.connection == vm.Connection {
-		return
+		return false
 	}
 	if unknown && !seat.unknown {
 		s.Log.Warn("vCenter cannot tell about a machine's VM", "pool", s.config.Name, "machine", seat.rec.ID, "vm", vm.Name,
@@ -190,17 +197,17 @@ func (s *supervisor) glimpse(seat *seat, vm vsphere.VM) {
 	seat.unknown, seat.connection = unknown, vm.Connection
 	seat.condoned = seat.condoned && unknown
 	s.views.touch(seat.rec.ID)
+	return true
 }
 
 // sendFollow tells the observer what to look at more closely.
 func (s *supervisor) sendFollow(ctx actor.Context) {
-	f := follow{members: map[vsphere.Ref]bool{}}
+	f := follow{members: s.vms().members}
 	for _, seat := range s.seats {
 		ref := seat.rec.Ref
 		if ref == "" || !seat.rec.live() {
 			continue
 		}
-		f.members[ref] = true
 		if seat.elsewhere {
 			f.elsewhere = append(f.elsewhere, ref)
 		}

@@ -8,7 +8,7 @@ const (
 	Oldest = "OLDEST"
 )
 
-// victims picks n machines to scale in, of those that may go: REQUESTED first, then not ready and unhealthy ones, then by policy, ties by id.
+// victims picks n machines to scale in, of those that may go: REQUESTED first, then not ready and unhealthy ones, by policy, and by id.
 func victims(members []*member, n int, policy string) []*member {
 	if n <= 0 {
 		return nil
