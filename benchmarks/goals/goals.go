@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 )
 
 // Bound is on which side of its limit a figure should be.
@@ -83,6 +84,15 @@ func Report(b *testing.B, unit string, samples ...float64) {
 	if len(sorted) > 1 {
 		b.ReportMetric(sorted[0], unit+SpreadMin)
 		b.ReportMetric(sorted[len(sorted)-1], unit+SpreadMax)
+	}
+}
+
+// Virtually runs part of a benchmark in virtual time.
+func Virtually(b *testing.B, run func(t *testing.T)) {
+	b.Helper()
+	all := func(string, string) (bool, error) { return true, nil }
+	if !testing.RunTests(all, []testing.InternalTest{{Name: b.Name(), F: func(t *testing.T) { synctest.Test(t, run) }}}) {
+		b.Fatal("it failed in virtual time, see above")
 	}
 }
 

@@ -20,5 +20,11 @@ var Table = []Goal{
 	{"Costs/view-growth", "B/member", AtMost, 10, true, "bytes that such a view costs for each member that has not changed: a pointer's"},
 	{"Costs/status-10000", "µs", AtMost, 1000, false, "time to tell how a pool of 10,000 members stands, its rails included"},
 
+	{"Costs/plan-steady-10000", "ms", AtMost, 5, false, "time to plan for 10,000 members at rest, the counting of them included"},
+	{"Costs/plan-growing-10000", "ms", AtMost, 5, false, "likewise of a pool that grows"},
+	{"Costs/plan-shrinking-10000", "ms", AtMost, 5, false, "likewise of one that is to shrink to nothing"},
+	{"Costs/memory-10000", "B/member", AtMost, 8192, true, "memory per member at rest, in all of its places"},
+	{"Costs/idle-10000", "%core", AtMost, 1, false, "processor time at rest with 10,000 members, on a scripted vCenter"},
+
 	{"Virtual/up", "x-ideal", AtMost, 1.01, true, "virtual time from 0 to 10,000 machines, clones of 30 s, 20 at once, against the ideal schedule"},
 }
