@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -41,9 +42,13 @@ func (l *lease) holds() bool { return l.state.Load() == leaseHolds }
 type readers struct {
 	lease  atomic.Pointer[lease]
 	asking atomic.Pointer[inquiry]
-	// over is closed when nobody is there to answer any more.
+	// over is closed, by dismiss, when nobody is there to answer any more.
 	over chan struct{}
+	once sync.Once
 }
+
+// dismiss lets nobody wait any more.
+func (r *readers) dismiss() { r.once.Do(func() { close(r.over) }) }
 
 // inquiry is one question for a view, shared by all who have it while it waits.
 type inquiry struct {

@@ -218,7 +218,8 @@ func TestALostInquiryIsAskedAgain(t *testing.T) {
 			t.Error(err)
 		}
 		r.pool.system.Root.Stop(nobody)
-		close(others.over)
+		others.dismiss()
+		others.dismiss()
 		begun := time.Now()
 		if _, err := others.inquire(t.Context(), r.pool.system.Root, nobody); KindOf(err) != Unavailable || time.Since(begun) > 0 {
 			t.Errorf("%v after %s", err, time.Since(begun))

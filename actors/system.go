@@ -117,7 +117,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	_, flushErr := ask(ctx, p.system.Root, p.recorder, flush{})
 	providers, partErr := p.partings(ctx)
 	err = errors.Join(err, flushErr, partErr, p.end("supervisor", p.supervisor), p.end("recorder", p.recorder))
-	close(p.readers.over)
+	p.readers.dismiss()
 	p.recorderOp.close(ctx)
 	for _, provider := range providers {
 		err = errors.Join(err, provider.Close(ctx))
