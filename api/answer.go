@@ -32,8 +32,9 @@ func newAnswer(tag string, body []byte, c coding) *answer {
 
 // write answers with the body, or with 304 if the client has it.
 func (a *answer) write(r *fasthttp.RequestCtx) {
-	visitOf(r).ready = true
-	if holds(joined(r, fasthttp.HeaderIfNoneMatch), a.tag) {
+	v := visitOf(r)
+	v.ready = true
+	if v.conditional && holds(joined(r, fasthttp.HeaderIfNoneMatch), a.tag) {
 		a.unchanged.CopyTo(&r.Response.Header)
 		return
 	}

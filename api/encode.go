@@ -64,7 +64,11 @@ func newPoolVersion(key poolKey, v actors.View) *poolVersion {
 
 // write answers with the encoding that the client prefers.
 func (p *poolVersion) write(r *fasthttp.RequestCtx) error {
-	answer, err := p.answers[negotiate(joined(r, fasthttp.HeaderAcceptEncoding))]()
+	chosen := identity
+	if visitOf(r).choosy {
+		chosen = negotiate(joined(r, fasthttp.HeaderAcceptEncoding))
+	}
+	answer, err := p.answers[chosen]()
 	if err != nil {
 		return err
 	}

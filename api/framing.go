@@ -34,7 +34,13 @@ func framed(h *fasthttp.RequestHeader) bool {
 		return false
 	}
 	lengths := 0
-	for line := range bytes.Lines(h.RawHeaders()) {
+	for rest := h.RawHeaders(); len(rest) > 0; {
+		end := bytes.IndexByte(rest, '\n') + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		line := rest[:end]
+		rest = rest[end:]
 		if len(line) == 2 && line[0] == '\r' { // the end
 			break
 		}
@@ -42,7 +48,7 @@ func framed(h *fasthttp.RequestHeader) bool {
 		if !found || !token(name) || bytes.IndexByte(value, '\r') != len(value)-2 {
 			return false
 		}
-		lengths += lengthsIn(name, bytes.TrimSpace(value))
+		lengths += lengthsIn(name, value)
 	}
 	return lengths <= 1
 }
@@ -54,7 +60,7 @@ func lengthsIn(name, value []byte) int {
 		return 1
 	case !bytes.EqualFold(name, transferEncoding):
 		return 0
-	case bytes.EqualFold(value, chunked):
+	case bytes.EqualFold(bytes.TrimSpace(value), chunked):
 		return 1
 	}
 	return 2

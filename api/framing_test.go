@@ -92,7 +92,7 @@ func TestOddButClear(t *testing.T) {
 		{"body on GET", get + "Content-Length: 5\r\n\r\nhello", "[200 200]"},
 		{"whole address", "GET https://h/pool HTTP/1.1\r\nHost: other\r\n\r\n", "[200 200]"},
 		{"coding in capitals", "POST /start HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n", "[200 200]"},
-		{"many headers", get + strings.Repeat("a: b\r\n", 2000) + "\r\n", "[200 200]"},
+		{"many headers", get + strings.Repeat("a: b\r\n", 1000) + "\r\n", "[200 200]"},
 		{"chunk extension", start + "\r\n2;a=b\r\n{}\r\n0;c\r\n\r\n", "[200 200]"},
 		{"long chunk extension", start + "\r\n2;" + strings.Repeat("x", 10_000) + "\r\n{}\r\n0\r\n\r\n", "[200 200]"},
 		{"empty lines before", "\r\n\r\n" + get + "\r\n", "[200 200]"},

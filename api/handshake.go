@@ -34,6 +34,7 @@ type secured struct {
 	// failed says that there will be no TLS here.
 	failed bool
 	upload upload
+	visit  visit
 }
 
 // notTLS is for those who say http:// where https:// is needed. They cannot read anything else.
@@ -46,7 +47,7 @@ func (c *secured) Handshake() error {
 	if err == nil {
 		err = c.Conn.Handshake()
 	}
-	c.raw.nextRead = c.server.limits.head
+	c.raw.nextRead, c.raw.nextWrite = c.server.limits.head, c.server.limits.write
 	if err != nil {
 		c.failed = true
 		c.server.metrics.refuse(handshakeFailed)
@@ -76,13 +77,16 @@ func legible(start []byte) bool {
 }
 
 // Read reads what the client sends. After a failed handshake there is nothing to read, and nobody to tell: fasthttp ignores the failure,
-// and would answer it with a 400 that cannot be sent.
+// and would answer it with a 400 that cannot be sent. Nor would a client that has asked nothing know what a 408 is the answer to.
 func (c *secured) Read(b []byte) (int, error) {
 	if c.failed {
 		return 0, io.EOF
 	}
 	n, err := c.Conn.Read(b)
-	if excess := c.upload.note(n, c.RemoteAddr(), c.server); excess != nil {
+	if err != nil && n+c.upload.bytes == 0 {
+		return 0, io.EOF
+	}
+	if excess := c.upload.note(n, c, c.server); excess != nil {
 		return 0, excess
 	}
 	return n, err

@@ -23,7 +23,6 @@ func (s *Server) handle(r *fasthttp.RequestCtx) {
 	s.metrics.count(r, v, dur)
 	s.audit.note(r, began, dur)
 	s.logRequest(r, dur)
-	v.end(r)
 	s.answered(r.Conn(), began.Add(dur))
 }
 
@@ -48,7 +47,7 @@ var errPanic = errors.New("request handler panicked")
 // finish sets the headers that every answer has.
 func (v *visit) finish(r *fasthttp.RequestCtx) {
 	header := &r.Response.Header
-	header.SetBytesV(requestIDHeader, v.id)
+	header.SetCanonical(requestIDKey, v.id)
 	if v.ready {
 		return
 	}

@@ -104,7 +104,6 @@ func (s *Server) unreadable(r *fasthttp.RequestCtx, err error) {
 	r.Response.Reset()
 	linger(r.Conn())
 	v := begin(r)
-	defer v.end(r)
 	p := s.unreadableProblem(err)
 	if p.status == fasthttp.StatusServiceUnavailable {
 		s.metrics.refuse(uploadRefused)

@@ -78,13 +78,13 @@ func (s *Server) newRouter() *router.Router {
 // endpoint runs a route with a deadline, and turns its error into an answer.
 func (s *Server) endpoint(o route) fasthttp.RequestHandler {
 	traffic := s.metrics.traffic(o.method, o.path)
-	handle := s.inTurn(o)
+	handle, class := s.inTurn(o), classOf(o)
 	return func(r *fasthttp.RequestCtx) {
 		v := visitOf(r)
 		v.traffic, v.deed.route = traffic, o.path
 		v.deed.machine, _ = r.UserValue("id").(string) // that of the path
-		ctx := &limited{Context: s.base, until: r.Time().Add(s.limits.request)}
-		defer ctx.end()
+		ctx, cancel := s.context(r, v, class)
+		defer cancel()
 		err := permit(r, o.needs)
 		if err == nil {
 			err = handle(ctx, r)
@@ -93,6 +93,17 @@ func (s *Server) endpoint(o route) fasthttp.RequestHandler {
 			fail(r, err, o.versions)
 		}
 	}
+}
+
+// context ends when an operation has taken too long, or the server can't wait for it. A read knows its time, and nobody waits with it for
+// its end: a timer for each would cost as much as the rest of it.
+func (s *Server) context(r *fasthttp.RequestCtx, v *visit, c class) (context.Context, context.CancelFunc) {
+	until := r.Time().Add(s.limits.request)
+	if c != reads {
+		return context.WithDeadline(s.base, until)
+	}
+	v.brief = brief{s.base, until}
+	return &v.brief, func() {}
 }
 
 // dispatch asks who is there before it looks at what is wanted, so that strangers learn nothing, not even which paths exist.

@@ -68,10 +68,10 @@ var defaultLimits = limits{
 	read:      20 * time.Second,
 	write:     30 * time.Second,
 	idle:      2 * time.Minute,
-	header:    16 << 10,
+	header:    8 << 10,
 	body:      64 << 10,
 	config:    1 << 20,
-	// Real clients have a few connections each. These are as many as cost some 100 MB when all of them wait.
+	// Real clients have a few connections each. These are as many as cost some 100 MB when all of them wait, each with its buffers.
 	conns:   4096,
 	perIP:   1024,
 	uploads: crowding{16, 4},
@@ -170,8 +170,6 @@ func (s *Server) newFastServer() *fasthttp.Server {
 		ReadBufferSize:     s.limits.header,
 		MaxRequestBodySize: s.limits.body,
 		CloseOnShutdown:    true,
-		// Connections that wait keep no buffers.
-		ReduceMemoryUsage: true,
 		// Parsing a form would read past the body limit into temporary files.
 		DisablePreParseMultipartForm: true,
 		SecureErrorLogMessage:        true,

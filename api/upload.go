@@ -21,7 +21,7 @@ type upload struct {
 
 // note adds n bytes. It fails with errUploads if they are many and no turn is free, and with fasthttp.ErrBodyTooLarge if they are more
 // than any body with all that goes around it; fasthttp counts what is in the chunks of a body, not what is between them.
-func (u *upload) note(n int, from net.Addr, s *Server) error {
+func (u *upload) note(n int, c net.Conn, s *Server) error {
 	u.bytes += n
 	switch {
 	case u.bytes > s.limits.header+2*s.limits.config:
@@ -29,7 +29,7 @@ func (u *upload) note(n int, from net.Addr, s *Server) error {
 	case u.turn != "" || u.bytes <= s.limits.header+s.limits.body:
 		return nil
 	}
-	host := hostOf(from).String()
+	host := hostOf(c.RemoteAddr()).String()
 	if _, err := s.uploads.take(host); err != nil {
 		return errUploads
 	}

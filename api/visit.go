@@ -1,11 +1,12 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"regexp"
 	"strconv"
-	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/valyala/fasthttp"
 )
@@ -23,35 +24,60 @@ type visit struct {
 	deed deed
 	// failure is the error behind an answer that is not a success.
 	failure error
+	// conditional and choosy requests have an If-None-Match and an Accept-Encoding.
+	conditional, choosy bool
 	// ready says that the answer has all its headers.
 	ready bool
+	// brief is the context of a read.
+	brief brief
 }
 
-// userKey names what travels with a request.
-type userKey int
+// brief is a context for what is over in no time: it tells its deadline, and ends with the server.
+type brief struct {
+	context.Context
+	until time.Time
+}
 
-const visitKey userKey = iota
+// Deadline is context.Context's.
+func (b *brief) Deadline() (time.Time, bool) { return b.until, true }
 
-// visits are used again and again: their number is that of the requests in flight.
-var visits = sync.Pool{New: func() any { return &visit{} }}
-
-// begin gives a request its visit.
+// begin gives a request its visit, which is its connection's: a connection has one request at a time.
 func begin(r *fasthttp.RequestCtx) *visit {
-	v, _ := visits.Get().(*visit) // the pool makes no others
-	r.SetUserValue(visitKey, v)
-	v.id = appendID(v.id[:0], r.Request.Header.Peek(requestIDHeader))
+	c, ok := r.Conn().(*secured)
+	if !ok { // a request without a connection
+		r.SetUserValue(visitKey, &visit{})
+	} else {
+		c.visit = visit{id: c.visit.id}
+	}
+	v := visitOf(r)
+	v.note(&r.Request.Header)
 	return v
 }
 
-// end takes the visit back. Nobody may know it any more.
-func (v *visit) end(r *fasthttp.RequestCtx) {
-	r.RemoveUserValue(visitKey)
-	*v = visit{id: v.id}
-	visits.Put(v)
+// note looks at all headers once, rather than for each by itself.
+func (v *visit) note(header *fasthttp.RequestHeader) {
+	var id []byte
+	for name, value := range header.All() {
+		switch string(name) {
+		case requestIDHeader:
+			id = value
+		case fasthttp.HeaderIfNoneMatch:
+			v.conditional = true
+		case fasthttp.HeaderAcceptEncoding:
+			v.choosy = true
+		}
+	}
+	v.id = appendID(v.id[:0], id)
 }
 
-// visitOf is the request's visit; a request that nobody began has an empty one.
+// visitKey is where a request without a connection has its visit.
+const visitKey = "visit"
+
+// visitOf is the request's visit; that of a request that nobody began is empty.
 func visitOf(r *fasthttp.RequestCtx) *visit {
+	if c, ok := r.Conn().(*secured); ok {
+		return &c.visit
+	}
 	if v, ok := r.UserValue(visitKey).(*visit); ok {
 		return v
 	}
@@ -59,6 +85,8 @@ func visitOf(r *fasthttp.RequestCtx) *visit {
 }
 
 const requestIDHeader = "X-Request-Id"
+
+var requestIDKey = []byte(requestIDHeader)
 
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=@-]{1,128}$`)
 
