@@ -27,4 +27,6 @@ var Table = []Goal{
 	{"Costs/idle-10000", "%core", AtMost, 1, false, "processor time at rest with 10,000 members, on a scripted vCenter"},
 
 	{"Virtual/up", "x-ideal", AtMost, 1.01, true, "virtual time from 0 to 10,000 machines, clones of 30 s, 20 at once, against the ideal schedule"},
+	{"Virtual/up", "%core", AtMost, 1, false, "processor time of that growth, against the real time that it would take"},
+	{"Virtual/down", "x-ideal", AtMost, 1.01, true, "virtual time from 10,000 machines to 0, 20 destroyed at once in 1 s, against the ideal schedule"},
 }
