@@ -76,6 +76,14 @@ func parse(s streams, args []string) (o options, err error) {
 	return o, known(o.names)
 }
 
+// families are those that are asked for: all, unless some are named.
+func (o options) families() []string {
+	if len(o.names) == 0 {
+		return families()
+	}
+	return o.names
+}
+
 func known(names []string) error {
 	for _, name := range names {
 		if !slices.Contains(families(), name) {
@@ -119,7 +127,7 @@ func report(ctx context.Context, s streams, o options) error {
 		return err
 	}
 	result := m.record(ctx, began)
-	if err := result.print(s.out, accepted); err != nil {
+	if err := result.print(s.out, o.families(), accepted); err != nil {
 		return fmt.Errorf("print table: %w", err)
 	}
 	if o.json != "" {

@@ -43,12 +43,8 @@ func measure(ctx context.Context, s streams, o options, stamp func(string) strin
 
 // command is the go command with its arguments. Each benchmark repeats itself as often as it needs to, so it is asked for once.
 func command(o options) []string {
-	names := o.names
-	if len(names) == 0 {
-		names = families()
-	}
 	return append([]string{
-		"go", "test", "-run", "^$", "-bench", "^(" + strings.Join(names, "|") + ")$",
+		"go", "test", "-run", "^$", "-bench", "^Benchmark(" + strings.Join(o.families(), "|") + ")$",
 		"-benchtime", "1x", "-p", "1", "-timeout", o.timeout.String(),
 	}, packages...)
 }
@@ -71,7 +67,7 @@ func (m *measured) runTests(ctx context.Context, stderr, raw io.Writer, args []s
 	switch {
 	case ctx.Err() != nil:
 		m.failures = append(m.failures, "go test was ended: "+context.Cause(ctx).Error())
-	case err != nil:
+	case err != nil && len(m.failures) == 0: // or else its output says more
 		m.failures = append(m.failures, "go test: "+err.Error())
 	}
 	return broken

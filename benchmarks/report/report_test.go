@@ -67,10 +67,25 @@ func TestTable(t *testing.T) {
 		{Benchmark: "Converge/steady", Unit: "calls/min", Median: 7},
 	}}
 	var out bytes.Buffer
-	if err := dated(read(t, sample(t))).print(&out, accepted); err != nil {
+	if err := dated(read(t, sample(t))).print(&out, families(), accepted); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "testdata/table.golden", out.Bytes())
+}
+
+// Who asks for a part does not hear of the rest.
+func TestPart(t *testing.T) {
+	promise(t)
+	var out bytes.Buffer
+	r := dated(read(t, "BenchmarkCosts/plan-2 1 5e6 ns/plan\nBenchmarkCosts/other-2 1 1 x\nPASS\n"))
+	if err := r.print(&out, []string{"Costs"}, record{}); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	counts := strings.Contains(text, "\n1 goals: 1 met, 0 missed, 0 not measured\n")
+	if strings.Contains(text, "Reads") || !strings.Contains(text, "Costs/other") || !counts {
+		t.Error(text)
+	}
 }
 
 func golden(t *testing.T, file string, got []byte) {
@@ -285,11 +300,11 @@ func TestMisuse(t *testing.T) {
 func TestCommand(t *testing.T) {
 	promise(t)
 	got := strings.Join(command(options{timeout: time.Minute}), " ")
-	want := "go test -run ^$ -bench ^(Reads|Converge|Costs)$ -benchtime 1x -p 1 -timeout 1m0s ./benchmarks ./actors ./api"
+	want := "go test -run ^$ -bench ^Benchmark(Reads|Converge|Costs)$ -benchtime 1x -p 1 -timeout 1m0s ./benchmarks ./actors ./api"
 	if got != want {
 		t.Error(got)
 	}
-	if got := strings.Join(command(options{names: []string{"Costs"}}), " "); !strings.Contains(got, "^(Costs)$") {
+	if got := strings.Join(command(options{names: []string{"Costs"}}), " "); !strings.Contains(got, "^Benchmark(Costs)$") {
 		t.Error(got)
 	}
 }
@@ -341,7 +356,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		r := dated(m)
-		if err := r.print(&bytes.Buffer{}, r); err != nil {
+		if err := r.print(&bytes.Buffer{}, families(), r); err != nil {
 			t.Error(err)
 		}
 		if len(r.Figures) == 0 && len(r.Failures) == 0 {

@@ -33,13 +33,14 @@ type row struct {
 	measured bool
 }
 
-// rows are all goals, each benchmark's with the other figures that it has, and what else was measured.
-func (r record) rows() (all []row) {
-	for i, g := range goals.Table {
+// rows are the goals of the families, each benchmark's with the other figures that it has, and what else was measured.
+func (r record) rows(of []string) (all []row) {
+	table := promised(of)
+	for i, g := range table {
 		f, ok := r.find(g.Benchmark, g.Unit)
 		f.Benchmark, f.Unit, f.Goal = g.Benchmark, g.Unit, &g
 		all = append(all, row{f, ok})
-		rest := goals.Table[i+1:]
+		rest := table[i+1:]
 		if !slices.ContainsFunc(rest, func(o goals.Goal) bool { return o.Benchmark == g.Benchmark }) {
 			all = append(all, r.others(func(f figure) bool { return f.Benchmark == g.Benchmark })...)
 		}
@@ -47,7 +48,17 @@ func (r record) rows() (all []row) {
 			all = append(all, r.others(func(f figure) bool { return family(f.Benchmark) == family(g.Benchmark) && !hasGoal(f.Benchmark) })...)
 		}
 	}
-	return append(all, r.others(func(f figure) bool { return !slices.Contains(families(), family(f.Benchmark)) })...)
+	return append(all, r.others(func(f figure) bool { return !slices.Contains(of, family(f.Benchmark)) })...)
+}
+
+// promised are the goals of the families.
+func promised(of []string) (some []goals.Goal) {
+	for _, g := range goals.Table {
+		if slices.Contains(of, family(g.Benchmark)) {
+			some = append(some, g)
+		}
+	}
+	return some
 }
 
 func hasGoal(benchmark string) bool {
@@ -64,12 +75,12 @@ func (r record) others(wanted func(figure) bool) (all []row) {
 	return all
 }
 
-// print writes the table, and below it a line on each of the two results in it.
-func (r record) print(out io.Writer, accepted record) error {
+// print writes the table of the families, and below it a line on each of the two results in it.
+func (r record) print(out io.Writer, of []string, accepted record) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "BENCHMARK\tUNIT\tMEDIAN\tSPREAD\tGOAL\tRESULT\tACCEPTED\tWHAT")
 	counts := map[string]int{}
-	for _, row := range r.rows() {
+	for _, row := range r.rows(of) {
 		old := "-"
 		if f, ok := accepted.find(row.Benchmark, row.Unit); ok {
 			old = number(f.Median)
@@ -86,7 +97,7 @@ func (r record) print(out io.Writer, accepted record) error {
 		return err
 	}
 	off := counts[missed] + counts[missedFirm]
-	fmt.Fprintf(out, "\n%d goals: %d met, %d missed, %d not measured\n", len(goals.Table), counts[met], off, counts[unknown])
+	fmt.Fprintf(out, "\n%d goals: %d met, %d missed, %d not measured\n", len(promised(of)), counts[met], off, counts[unknown])
 	fmt.Fprintf(out, "measured: %s\n", r)
 	if accepted.Figures != nil {
 		fmt.Fprintf(out, "accepted: %s\n", accepted)
