@@ -80,7 +80,7 @@ var phases = map[phase]phaseInfo{
 	cloning:    {state: Requested, holds: creates, does: doClone, resumes: lookingUp, about: "asking for the clone"},
 	copying:    {state: Requested, holds: creates, does: doAwait, about: "clone task runs"},
 	lookingUp:  {state: Requested, holds: creates, does: doLookUp, about: "outcome of the clone unknown, looking for its result"},
-	verifying:  {state: Pending, holds: creates, does: doVerify, about: "cloned, checking uuid and mark"},
+	verifying:  {state: Pending, does: doVerify, about: "cloned, checking uuid and mark"},
 	cloned:     {state: Pending, waits: powerOps, about: "waiting for its turn to power on"},
 	adopting:   {state: Pending, does: doAdopt, about: "found powered off with our mark, nothing else known"},
 	starting:   {state: Pending, holds: powerOps, does: doPowerOn, resumes: cloned, about: "powering on"},

@@ -236,7 +236,7 @@ func (in planInput) withheld(m *member, crisis bool) bool {
 // unproven machines are made but have not shown yet that the template works; those are left out that never will, as nothing ends them.
 func (m *member) unproven() bool {
 	switch m.rec.Phase {
-	case cloned, starting:
+	case verifying, cloned, starting:
 		return m.outcomeNears()
 	case booting:
 		return m.outcomeNears() && !m.rec.PoweredOn.IsZero()

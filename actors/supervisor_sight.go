@@ -123,9 +123,9 @@ func (s *supervisor) confront(ctx actor.Context, seat *seat, view panorama) (dou
 	return false
 }
 
-// unsettled machines have a clone under way: whatever the view has of it is left alone until the task has ended.
+// unsettled machines have a clone under way, or one that has just ended: whatever the view has of it is left alone until it is verified.
 func unsettled(p phase) bool {
-	return phases[p].holds == creates || p == requested
+	return phases[p].holds == creates || p == requested || p == verifying
 }
 
 // sweepFailed notes that vSphere cannot be read: nothing is concluded, nothing is started or stopped.
