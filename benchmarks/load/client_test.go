@@ -239,7 +239,7 @@ func TestReason(t *testing.T) {
 		t.Errorf("%q", text)
 	}
 	for err, want := range map[error]string{
-		fasthttp.ErrTimeout: "timeout", errors.New("odd"): "odd",
+		fasthttp.ErrTimeout: "timeout", fasthttp.ErrConnectionClosed: "connection closed", errors.New("odd"): "odd",
 		&net.OpError{Op: "read", Err: fmt.Errorf("i/o: %w", fasthttp.ErrTimeout)}: "timeout",
 	} {
 		if got := reason(err); got != want {

@@ -102,6 +102,8 @@ func reason(err error) string {
 	switch {
 	case errors.Is(err, fasthttp.ErrTimeout) || errors.Is(err, os.ErrDeadlineExceeded):
 		return "timeout"
+	case errors.Is(err, fasthttp.ErrConnectionClosed):
+		return "connection closed"
 	case errors.As(err, &op):
 		return op.Op + ": " + reason(op.Err)
 	default:

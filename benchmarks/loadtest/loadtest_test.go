@@ -344,6 +344,7 @@ func TestSummary(t *testing.T) {
    pool-304      0   0.0/s       0      0  0.00ms  0.00ms  0.00ms  0.00ms  0.00ms  0.00ms  
        poll      8   2.0/s       0      0  0.09ms  1.23ms  12.0ms   345ms   999ms  1500ms  200: 8
 
+2 requests failed; the latencies include how long that took
 80 of 390 requests were sent 10 ms or more after they were due; their latencies include the delay
 10 requests were due and never sent, because all connections waited; the latencies do not show them
 `

@@ -61,8 +61,8 @@ func parse(stderr io.Writer, args []string) (o options, err error) {
 	}
 	flags.IntVar(&o.connections, "connections", 16, "`number` of connections with one request at a time (-rate: at most); 0 for pollers only")
 	flags.Float64Var(&o.rate, "rate", 0, "requests a `second` in an open loop (default: a closed loop)")
-	flags.DurationVar(&o.duration, "duration", 30*time.Second, "how `long`")
-	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "how `long` to wait for an answer")
+	flags.DurationVar(&o.duration, "duration", 30*time.Second, "`time` after which no more is sent")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Second, "`time` to wait for an answer")
 	flags.Func("mix", "`shares` of the requests (default "+reads+"); resize=1 with -resize", func(text string) error {
 		o.mix, err = load.ParseMix(text)
 		return err
@@ -72,7 +72,7 @@ func parse(stderr io.Writer, args []string) (o options, err error) {
 		return err
 	})
 	flags.IntVar(&o.pollers, "pollers", 0, "`number` of clients that read the pool, each on a connection of its own, as autoscalers do")
-	flags.DurationVar(&o.pollInterval, "poll-interval", 15*time.Second, "how `often` each poller does")
+	flags.DurationVar(&o.pollInterval, "poll-interval", 15*time.Second, "`time` from one read of a poller to its next")
 	flags.BoolVar(&o.pollTag, "poll-etag", false, "pollers ask whether the pool has changed (If-None-Match)")
 	o.accessFlags(flags)
 	flags.BoolVar(&o.progress, "progress", false, "tell each second what happens, even if that is not to a terminal")

@@ -28,7 +28,7 @@ const (
 	dpi           = 110
 	gap           = vg.Length(8)
 	// legendWidth is the room to the right of the charts.
-	legendWidth = vg.Length(90)
+	legendWidth = vg.Length(110)
 )
 
 // page has the table and the charts.

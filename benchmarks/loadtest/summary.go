@@ -96,6 +96,13 @@ func cells(op load.Operation) []string {
 
 // remarks are what the latencies do not tell.
 func remarks(what string, s load.Stream) (text string) {
+	failed := int64(0)
+	for _, op := range s.Operations {
+		failed += op.Errors
+	}
+	if failed > 0 {
+		text += fmt.Sprintf("%d %s failed; the latencies include how long that took\n", failed, what)
+	}
 	if s.Late > 0 {
 		text += fmt.Sprintf("%d of %d %s were sent 10 ms or more after they were due; their latencies include the delay\n", s.Late, s.Sent, what)
 	}
