@@ -23,6 +23,7 @@ func BenchmarkCosts(b *testing.B) {
 	}
 	readCosts(b)
 	restCosts(b)
+	changeCosts(b)
 }
 
 // planned are supervisors before a pass: at rest, growing to ten times the size, and shrinking to nothing.
