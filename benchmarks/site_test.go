@@ -20,37 +20,53 @@ const quick = `"limits": {"creates": 20, "powerOps": 50, "deletes": 20}, "scaleI
 // keep runs a pool named "web" until the test's end, with the given keys in its configuration: "" for none.
 func keep(t testing.TB, connect actors.Connect, keys string) *actors.Pool {
 	t.Helper()
+	pool, end := open(t, connect, keys)
+	t.Cleanup(end)
+	return pool
+}
+
+// open is keep for a pool whose end is the caller's to choose.
+func open(t testing.TB, connect actors.Connect, keys string) (pool *actors.Pool, end func()) {
+	t.Helper()
 	journal, err := actors.OpenJournal(filepath.Join(t.TempDir(), "journal"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = journal.Close() })
+	done(t, err)
 	if keys != "" {
 		keys = ", " + keys
 	}
-	pool, err := actors.Start(actors.Options{
+	pool, err = actors.Start(actors.Options{
 		Journal: journal,
 		Log:     slog.New(slog.DiscardHandler),
 		Connect: connect,
 		Config: fmt.Appendf(nil, `{"name": "web", "cloudApiSettings": {"url": "https://in.process/sdk", "username": "u", "password": "p"},
 			"provisioningTemplate": {"template": "t", "folder": "f"}%s}`, keys),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = pool.Shutdown(context.Background()) })
+	done(t, err)
 	done(t, pool.Ready(t.Context()))
-	return pool
+	return pool, func() {
+		_ = pool.Shutdown(context.Background())
+		_ = journal.Close()
+	}
 }
 
-// through is how a pool reaches a simulator.
-func through(sim *simulator.Simulator) actors.Connect {
-	return func(ctx context.Context, name string, _ vsphere.Connection, _ vsphere.Template) (actors.Provider, error) {
-		vc, err := sim.Client(ctx)
+// simulated is a new simulator that serves its endpoint.
+func simulated(t testing.TB, o simulator.Options) *simulator.Simulator {
+	t.Helper()
+	sim, err := simulator.New(o)
+	done(t, err)
+	_, err = sim.Serve("127.0.0.1:0")
+	done(t, err)
+	return sim
+}
+
+// over is how a pool reaches a vCenter.
+func over(c vsphere.Connection, template vsphere.Template) actors.Connect {
+	connector := vsphere.NewConnector("benchmark")
+	return func(ctx context.Context, pool string, _ vsphere.Connection, _ vsphere.Template) (actors.Provider, error) {
+		client, err := connector.Connect(ctx, pool, c, template)
 		if err != nil {
 			return nil, err
 		}
-		return vsphere.New(ctx, name, vc, sim.Template())
+		return client, nil
 	}
 }
 

@@ -12,6 +12,7 @@ var Table = []Goal{
 	{"Converge/up", "x-raw", AtMost, 1.05, false, "time from 0 to 1,000 machines, against a bare govmomi loop with the same concurrency"},
 	{"Converge/down", "x-raw", AtMost, 1.05, false, "time from 1,000 machines to 0, likewise"},
 	{"Converge/calls", "calls/machine", AtMost, 4, true, "SOAP calls per launched machine, all of the adapter's included"},
+	{"Converge/calls-down", "calls/machine", AtMost, 4, true, "SOAP calls per terminated machine, likewise"},
 	{"Converge/steady", "calls/min", AtMost, 10, true, "SOAP calls a minute at rest with 1,000 members, besides the event poll"},
 
 	{"Costs/leased-read", "allocs/read", AtMost, 0, true, "allocations of asking for the size and for the view of a pool that has not changed"},
