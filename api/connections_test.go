@@ -22,8 +22,10 @@ type stub struct {
 	closed bool
 }
 
-func (s *stub) RemoteAddr() net.Addr { return s.from }
-func (s *stub) Close() error         { s.closed = true; return nil }
+func (s *stub) RemoteAddr() net.Addr             { return s.from }
+func (s *stub) Close() error                     { s.closed = true; return nil }
+func (s *stub) SetReadDeadline(time.Time) error  { return nil }
+func (s *stub) SetWriteDeadline(time.Time) error { return nil }
 
 // someMetrics are a server's.
 func someMetrics(t *testing.T) *metrics {

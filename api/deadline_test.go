@@ -168,7 +168,7 @@ func TestDeadlinesAreThoseOfThePlainConnection(t *testing.T) {
 		steps := rapid.SliceOfN(rapid.IntRange(-2, 20), 1, 12).Draw(r, "seconds")
 		pauses := rapid.SliceOfN(rapid.IntRange(0, 5), len(steps), len(steps)).Draw(r, "pauses")
 		var plain, saving []time.Duration
-		inPipe(t, func(t *testing.T, p *patient, below *armer, _ net.Conn) {
+		inPipe(t, func(t *testing.T, p *patient, _ *armer, _ net.Conn) {
 			saving = ends(t, p, steps, pauses)
 		})
 		inPipe(t, func(t *testing.T, _ *patient, below *armer, _ net.Conn) { plain = ends(t, below.Conn, steps, pauses) })

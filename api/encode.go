@@ -2,7 +2,7 @@ package api
 
 import (
 	"bytes"
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"net/url"
 	"sync"
@@ -16,7 +16,11 @@ import (
 )
 
 // poolCache keeps the encodings of the pool's latest version, so that any number of readers costs one encoding per change.
-type poolCache struct{ current atomic.Pointer[poolVersion] }
+type poolCache struct {
+	current atomic.Pointer[poolVersion]
+	// encoded is the latest encoding that anybody asked for; nil: none was.
+	encoded atomic.Pointer[poolEncoding]
+}
 
 // poolKey is all that the document depends on: the view's identity, and the time of observation in the resolution it is written in.
 type poolKey struct {
@@ -38,17 +42,17 @@ func (c *poolCache) document(v actors.View) *poolVersion {
 		if current != nil && current.key == key {
 			return current
 		}
-		if made := newPoolVersion(key, v); c.current.CompareAndSwap(current, made) {
+		if made := c.newVersion(key, v); c.current.CompareAndSwap(current, made) {
 			return made
 		}
 	}
 }
 
-func newPoolVersion(key poolKey, v actors.View) *poolVersion {
-	plain := sync.OnceValues(func() ([]byte, error) { return json.Marshal(poolOf(v)) })
-	p := &poolVersion{key, make(map[coding]func() (*answer, error))}
-	for c, compress := range compressors {
-		p.answers[c] = sync.OnceValues(func() (*answer, error) {
+func (c *poolCache) newVersion(key poolKey, v actors.View) *poolVersion {
+	plain := sync.OnceValues(func() ([]byte, error) { return c.encode(v) })
+	p := &poolVersion{key, make(map[coding]func() (*answer, error), len(compressors))}
+	for name, compress := range compressors {
+		p.answers[name] = sync.OnceValues(func() (*answer, error) {
 			body, err := plain()
 			if err == nil {
 				body, err = compress(body)
@@ -56,10 +60,19 @@ func newPoolVersion(key poolKey, v actors.View) *poolVersion {
 			if err != nil {
 				return nil, fmt.Errorf("encode pool: %w", err)
 			}
-			return newAnswer(p.tag(c), body, c), nil
+			return newAnswer(p.tag(name), body, name), nil
 		})
 	}
 	return p
+}
+
+func (c *poolCache) encode(v actors.View) ([]byte, error) {
+	made, err := encodePool(v, cmp.Or(c.encoded.Load(), &poolEncoding{}))
+	if err != nil {
+		return nil, err
+	}
+	c.encoded.Store(made)
+	return made.body, nil
 }
 
 // write answers with the encoding that the client prefers.

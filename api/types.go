@@ -15,11 +15,6 @@ const unknown = "N/A"
 
 // The documents, in the order and the spelling of the API. None of their mandatory fields is ever null or absent.
 type (
-	poolDoc struct {
-		Timestamp string       `json:"timestamp"`
-		Machines  []machineDoc `json:"machines"`
-	}
-
 	machineDoc struct {
 		ID               string              `json:"id"`
 		MachineState     actors.MachineState `json:"machineState"`
@@ -112,14 +107,6 @@ type (
 		Reason    string `json:"reason"`
 	}
 )
-
-func poolOf(v actors.View) poolDoc {
-	machines := make([]machineDoc, len(v.Machines))
-	for i, m := range v.Machines {
-		machines[i] = machineOf(m)
-	}
-	return poolDoc{Timestamp: timestamp(v.Observed), Machines: machines}
-}
 
 func machineOf(m *actors.Machine) machineDoc {
 	service := m.Service

@@ -9,6 +9,14 @@ var Table = []Goal{
 	{"Reads/pool-1000-gzip", "x-floor", AtLeast, 5, false, "GET /pool of 1,000 members with gzip, against the plain floor"},
 	{"Reads/pool-1000-304", "x-size", AtLeast, 0.90, false, "GET /pool that has not changed (304), against GET /pool/size"},
 
+	{"Handle/size", "allocs/request", AtMost, 0, true, "allocations of answering GET /pool/size of a pool that has not changed"},
+	{"Handle/pool-10", "allocs/request", AtMost, 0, true, "likewise GET /pool of 10 members"},
+	{"Handle/pool-10000", "allocs/request", AtMost, 0, true, "likewise of 10,000 members"},
+	{"Handle/pool-10-304", "allocs/request", AtMost, 1, true, "likewise when the client has it (304), of 10 members"},
+	{"Handle/pool-10000-304", "allocs/request", AtMost, 1, true, "likewise of 10,000 members"},
+	{"Handle/pool-10-gzip", "allocs/request", AtMost, 4, true, "likewise GET /pool with gzip, of 10 members"},
+	{"Handle/pool-10000-gzip", "allocs/request", AtMost, 4, true, "likewise of 10,000 members"},
+
 	{"Converge/up", "x-raw", AtMost, 1.05, false, "time from 0 to 1,000 machines, against a bare govmomi loop with the same concurrency"},
 	{"Converge/down", "x-raw", AtMost, 1.05, false, "time from 1,000 machines to 0, likewise"},
 	{"Converge/calls", "calls/machine", AtMost, 4, true, "SOAP calls per launched machine, all of the adapter's included"},
