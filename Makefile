@@ -41,6 +41,7 @@ BENCH ?=
 
 .PHONY: bench
 bench: ## measure speed against its goals, in about ten minutes; or some of it, as in BENCH="Reads Converge"
+	@mkdir -p .bench
 	go run ./benchmarks/report -json .bench/last.json -raw .bench/last.txt $(BENCH)
 
 .PHONY: bench-accept
