@@ -153,5 +153,6 @@ func (s *supervisor) withAddresses(seat *seat, o observed) observed {
 		}
 	}
 	seat.addresses, o.vm.IPs = a, a.given
+	s.attend(seat)
 	return o
 }

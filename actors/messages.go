@@ -139,8 +139,10 @@ type (
 		err      error
 		asker    *actor.PID
 	}
+	// begun is when somebody asked for the VM: what was read of it may be from before it became a member.
 	found struct {
 		query string
+		begun time.Time
 		vm    vsphere.VM
 		err   error
 		asker *actor.PID
@@ -288,7 +290,7 @@ type (
 		elsewhere []vsphere.Ref
 		urgent    []vsphere.Ref
 		booting   []vsphere.Ref
-		members   map[vsphere.Ref]bool // never written after it was sent
+		members   map[vsphere.Ref]vsphere.MachineID // never written after it was sent
 	}
 	// sweepSoon: something is in doubt.
 	sweepSoon struct{}

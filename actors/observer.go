@@ -236,7 +236,7 @@ func (l look) hinted(ctx context.Context) (refs []vsphere.Ref, err error) {
 		l.log.Debug("events cannot be read", "err", err)
 	}
 	for _, ref := range hints {
-		if l.members[ref] {
+		if l.members[ref] != "" {
 			refs = append(refs, ref)
 		}
 	}

@@ -40,7 +40,9 @@ type supervisor struct {
 	// lineup are the seats' members; nil after one came or went.
 	lineup []*member
 	// directory is what vms keeps; nil after a VM came or went.
-	directory *directory
+	directory map[vsphere.Ref]vsphere.MachineID
+	// followed are the seats to look at more closely.
+	followed map[vsphere.MachineID]*seat
 	// intended are the new members whose intents are not written yet.
 	intended []vsphere.MachineID
 	// byPID finds the seat of a child.

@@ -47,12 +47,12 @@ func (s *supervisor) attach(ctx actor.Context, c attach) {
 		ctx.Respond(answer{err: err})
 		return
 	}
-	asker, provider := ctx.Sender(), s.provider
+	asker, provider, begun := ctx.Sender(), s.provider, time.Now()
 	s.ops.start(ctx, blockingCall{
 		timeout: attachTimeout,
 		run: func(opCtx context.Context) any {
 			vm, err := provider.Find(opCtx, c.query)
-			return found{c.query, vm, err, asker}
+			return found{c.query, begun, vm, err, asker}
 		},
 		failed: func(err error) any { return found{err: err, asker: asker} },
 	})
@@ -72,7 +72,7 @@ func (s *supervisor) attachFound(ctx actor.Context, f found) {
 	}
 	id := s.memberID(f.vm)
 	seat := s.seats[id]
-	if seat != nil && seat.rec.allocated() && seat.rec.owns(f.vm, s.config.Name) {
+	if seat != nil && seat.rec.allocated() && (seat.rec.owns(f.vm, s.config.Name) || !seat.rec.Requested.Before(f.begun)) {
 		size := s.pool.requestedSize()
 		reply(ctx, f.asker, &Changed[int]{size, size}, nil)
 		return
@@ -246,7 +246,7 @@ func (st attachStep) finish(s *supervisor, ctx actor.Context, err error) {
 		return
 	}
 	member := s.seat(st.rec)
-	member.elsewhere = true
+	s.seek(member)
 	s.spawn(ctx, member)
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})

@@ -232,7 +232,7 @@ func (s *supervisor) doubtful(ctx actor.Context, view panorama) bool {
 	s.Log.Warn("listing lacks many machines and is not believed yet", "pool", s.config.Name, "count", len(missing))
 	for _, seat := range missing {
 		seat.missing++
-		seat.elsewhere = true
+		s.seek(seat)
 	}
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})

@@ -13,6 +13,7 @@ func (s *supervisor) seat(rec record) *seat {
 	if len(rec.IPs) > 0 {
 		s.sight.tenants = nil
 	}
+	s.attend(taken)
 	s.views.touch(rec.ID)
 	return taken
 }
@@ -20,6 +21,7 @@ func (s *supervisor) seat(rec record) *seat {
 // unseat takes a member's seat away.
 func (s *supervisor) unseat(id vsphere.MachineID) {
 	delete(s.seats, id)
+	delete(s.followed, id)
 	s.lineup, s.directory = nil, nil
 	s.views.touch(id)
 }
@@ -30,6 +32,7 @@ func (s *supervisor) note(seat *seat, rec record) {
 		s.directory = nil
 	}
 	seat.rec = rec
+	s.attend(seat)
 	s.views.touch(rec.ID)
 }
 
@@ -44,22 +47,15 @@ func (s *supervisor) members() []*member {
 	return s.lineup
 }
 
-// directory are the VMs of the live members, and whose they are. It is never written after it was made, for the observer has it too.
-type directory struct {
-	members map[vsphere.Ref]bool
-	ids     map[vsphere.Ref]vsphere.MachineID
-}
-
-func (s *supervisor) vms() *directory {
-	if s.directory != nil {
-		return s.directory
-	}
-	d := directory{make(map[vsphere.Ref]bool, len(s.seats)), make(map[vsphere.Ref]vsphere.MachineID, len(s.seats))}
-	for id, seat := range s.seats {
-		if seat.rec.Ref != "" && seat.rec.live() {
-			d.members[seat.rec.Ref], d.ids[seat.rec.Ref] = true, id
+// vms are the live members by VM. The map is never written after it was made, for the observer has it too.
+func (s *supervisor) vms() map[vsphere.Ref]vsphere.MachineID {
+	if s.directory == nil {
+		s.directory = make(map[vsphere.Ref]vsphere.MachineID, len(s.seats))
+		for id, seat := range s.seats {
+			if seat.rec.Ref != "" && seat.rec.live() {
+				s.directory[seat.rec.Ref] = id
+			}
 		}
 	}
-	s.directory = &d
 	return s.directory
 }

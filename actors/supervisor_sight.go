@@ -117,7 +117,7 @@ func (s *supervisor) confront(ctx actor.Context, seat *seat, view panorama) (dou
 		ctx.Send(seat.pid, gone{view.at})
 	default:
 		seat.missing++
-		seat.elsewhere = true
+		s.seek(seat)
 		return true
 	}
 	return false
@@ -161,7 +161,7 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 	}
 	news := false
 	for _, vm := range f.vms {
-		seat := s.seats[s.vms().ids[vm.Ref]]
+		seat := s.seats[s.vms()[vm.Ref]]
 		if seat != nil && seat.pid != nil && !unsettled(seat.rec.Phase) {
 			news = s.recognize(ctx, seat, observed{at: f.at, vm: vm}) || news
 		}
@@ -202,16 +202,13 @@ func (s *supervisor) glimpse(seat *seat, vm vsphere.VM) bool {
 
 // sendFollow tells the observer what to look at more closely.
 func (s *supervisor) sendFollow(ctx actor.Context) {
-	f := follow{members: s.vms().members}
-	for _, seat := range s.seats {
+	f := follow{members: s.vms()}
+	for _, seat := range s.followed {
 		ref := seat.rec.Ref
-		if ref == "" || !seat.rec.live() {
-			continue
-		}
 		if seat.elsewhere {
 			f.elsewhere = append(f.elsewhere, ref)
 		}
-		if p := seat.rec.Phase; p == booting || p == draining || seat.addresses.open() || (seat.rec.CPUs == 0 && !unsettled(p)) {
+		if seat.urgent() {
 			f.urgent = append(f.urgent, ref)
 		}
 		if seat.rec.Phase == booting {
@@ -219,6 +216,31 @@ func (s *supervisor) sendFollow(ctx actor.Context) {
 		}
 	}
 	ctx.Send(s.observer, f)
+}
+
+// attend keeps the list of the seats to look at more closely, which is short as a rule.
+func (s *supervisor) attend(seat *seat) {
+	if seat.rec.Ref != "" && seat.rec.live() && (seat.elsewhere || seat.urgent()) {
+		s.followed[seat.rec.ID] = seat
+	} else {
+		delete(s.followed, seat.rec.ID)
+	}
+}
+
+// urgent says whether somebody waits for what the member's VM shows next.
+func (s *seat) urgent() bool {
+	switch p := s.rec.Phase; p {
+	case booting, draining:
+		return true
+	default:
+		return s.addresses.open() || s.rec.CPUs == 0 && !unsettled(p)
+	}
+}
+
+// seek has sweeps look a member's VM up by itself from now on.
+func (s *supervisor) seek(seat *seat) {
+	seat.elsewhere = true
+	s.attend(seat)
 }
 
 func (s *supervisor) spawnObserver(ctx actor.Context) {

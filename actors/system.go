@@ -62,7 +62,7 @@ func start(o Options, as func(*supervisor) actor.Actor) (*Pool, error) {
 	p.supervisor = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return as(&supervisor{
 			Options: o, ops: p.ops, recorder: p.recorder, events: p.events,
-			seats: map[vsphere.MachineID]*seat{}, byPID: map[string]vsphere.MachineID{},
+			seats: map[vsphere.MachineID]*seat{}, followed: map[vsphere.MachineID]*seat{}, byPID: map[string]vsphere.MachineID{},
 			attaching: map[vsphere.MachineID]attachment{},
 		})
 	}))

@@ -149,7 +149,7 @@ type viewHistory struct {
 }
 
 func crowdOf(n int) *supervisor {
-	s := &supervisor{seats: map[vsphere.MachineID]*seat{}, views: newViews(time.Now())}
+	s := &supervisor{seats: map[vsphere.MachineID]*seat{}, followed: map[vsphere.MachineID]*seat{}, views: newViews(time.Now())}
 	for i := range n {
 		s.seat(memberRecord(i))
 	}
