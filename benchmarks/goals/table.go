@@ -44,6 +44,11 @@ var Table = []Goal{
 	{"Costs/memory-10000", "B/member", AtMost, 8192, true, "memory per member at rest, in all of its places"},
 	{"Costs/idle-10000", "%core", AtMost, 1, false, "processor time at rest with 10,000 members, on a scripted vCenter"},
 
+	{"Change/reads", "x-idle-size-p99", AtMost, 2, false, "p99 of GET /pool/size while 1,000 machines launch, against the pool at rest"},
+	{"Change/reads", "x-idle-pool-p99", AtMost, 2, false, "p99 of GET /pool while 1,000 machines launch, against the pool at rest"},
+	{"Change/writes", "x-fsync-p99", AtMost, 4, false, "POST /pool/size until it is on disk, p99 against a flushed write of a page"},
+	{"Change/sight", "s-p99", AtMost, 1, false, "from a change by an administrator to its showing in GET /pool, p99 with 1,000 members"},
+
 	{"Virtual/up", "x-ideal", AtMost, 1.01, true, "virtual time from 0 to 10,000 machines, 20 clones of 30 s at once, against the ideal"},
 	{"Virtual/up", "%core", AtMost, 1, false, "processor time of that growth, against the real time that it would take"},
 	{"Virtual/down", "x-ideal", AtMost, 1.01, true, "virtual time from 10,000 machines to 0, 20 destroyed at once, likewise"},
