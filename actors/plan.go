@@ -74,6 +74,9 @@ func plan(in planInput) []decision {
 	}
 	in = in.count()
 	decisions := sizeDecisions(in)
+	if len(in.sums.queue) == 0 {
+		return decisions
+	}
 	leaving := make(map[vsphere.MachineID]bool, len(decisions))
 	for _, d := range decisions {
 		leaving[d.machine] = true

@@ -15,8 +15,11 @@ func victims(members []*member, n int, policy string) []*member {
 	}
 	may := make([]keyed, 0, len(members))
 	for _, m := range members {
-		if m.active() && m.rec.evictable() && !m.unknown { // what cannot be reached cannot be stopped either
-			may = append(may, keyed{urgency(&m.rec), launched(&m.rec), m})
+		if m.leaving || m.unknown || !m.rec.evictable() { // what cannot be reached cannot be stopped either
+			continue
+		}
+		if state := m.rec.state(); m.rec.Status.Active && state.Allocated() {
+			may = append(may, keyed{urgency(&m.rec, state), launched(&m.rec), m})
 		}
 	}
 	direction := falling
@@ -28,8 +31,8 @@ func victims(members []*member, n int, policy string) []*member {
 }
 
 // urgency ranks what is cheapest to lose first.
-func urgency(r *record) int {
-	switch state := r.state(); {
+func urgency(r *record, state MachineState) int {
+	switch {
 	case r.Phase == requested:
 		return 0
 	case state == Requested:
