@@ -54,7 +54,7 @@ func TestNothingIsPermittedAcrossOrigins(t *testing.T) {
 				t.Errorf("%s %s:\n%s", method, path, text)
 			}
 			for _, header := range []string{
-				"Cross-Origin-Resource-Policy: same-origin", "Referrer-Policy: no-referrer",
+				"Cross-Origin-Resource-Policy: same-origin",
 				"X-Content-Type-Options: nosniff",
 			} {
 				if !strings.Contains(text, header+"\r\n") {

@@ -92,7 +92,7 @@ var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=@-]{1,128}$`)
 
 // Ids tell requests apart, those of other processes too; nobody has to be kept from guessing them.
 var (
-	processID = rand.Text() + "-"
+	processID = rand.Text()[:13] + "-" // 65 bits
 	requests  atomic.Uint64
 )
 
