@@ -13,20 +13,26 @@ type answer struct {
 
 // newAnswer makes an answer in JSON that a client may keep, if it asks each time whether it is still right. The tag is a strong validator:
 // equal tags, equal bytes. Nobody may write to the body any more.
-func newAnswer(tag string, body []byte, c coding) *answer {
+func newAnswer(tag string, body []byte) *answer {
 	a := &answer{tag: tag, body: body}
 	for _, h := range []*fasthttp.ResponseHeader{&a.header, &a.unchanged} {
 		h.SetNoDefaultContentType(true)
 		h.Set(fasthttp.HeaderETag, tag)
-		h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
 		h.Set(fasthttp.HeaderCacheControl, "no-cache")
 		secure(h)
 	}
 	a.header.SetContentType(jsonType)
+	a.unchanged.SetStatusCode(fasthttp.StatusNotModified)
+	return a
+}
+
+// encoded says that the answer has a choice of encodings, and which one this is.
+func (a *answer) encoded(c coding) *answer {
+	a.header.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	a.unchanged.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
 	if c != identity {
 		a.header.SetContentEncoding(string(c))
 	}
-	a.unchanged.SetStatusCode(fasthttp.StatusNotModified)
 	return a
 }
 

@@ -60,7 +60,7 @@ func (c *poolCache) newVersion(key poolKey, v actors.View) *poolVersion {
 			if err != nil {
 				return nil, fmt.Errorf("encode pool: %w", err)
 			}
-			return newAnswer(p.tag(name), body, name), nil
+			return newAnswer(p.tag(name), body).encoded(name), nil
 		})
 	}
 	return p

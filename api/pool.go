@@ -60,7 +60,7 @@ func (c *sizeCache) answer(size actors.Size) (*answer, error) {
 		return nil, fmt.Errorf("encode size: %w", err)
 	}
 	sum := sha256.Sum256(body)
-	made := newAnswer(`"`+hex.EncodeToString(sum[:8])+`"`, body, identity)
+	made := newAnswer(`"`+hex.EncodeToString(sum[:8])+`"`, body)
 	c.current.Store(&sizeAnswer{size, made})
 	return made, nil
 }
