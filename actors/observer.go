@@ -206,7 +206,7 @@ func (o *observer) glance(ctx actor.Context, due glanceDue) {
 
 // look is one glance: what somebody waits for, and, if it is time for that, what events name.
 type look struct {
-	follow
+	follow   follow
 	provider Provider
 	events   bool
 	log      *slog.Logger
@@ -215,7 +215,7 @@ type look struct {
 // take reads everything in one call; none if there is nothing to read. Without events it goes on.
 func (l look) take(ctx context.Context) glanceDone {
 	refs, err := l.hinted(ctx)
-	refs = append(refs, l.urgent...)
+	refs = append(refs, l.follow.urgent...)
 	slices.Sort(refs)
 	refs = slices.Compact(refs)
 	if len(refs) == 0 {
@@ -236,7 +236,7 @@ func (l look) hinted(ctx context.Context) (refs []vsphere.Ref, err error) {
 		l.log.Debug("events cannot be read", "err", err)
 	}
 	for _, ref := range hints {
-		if l.members[ref] != "" {
+		if l.follow.members[ref] != "" {
 			refs = append(refs, ref)
 		}
 	}

@@ -26,7 +26,8 @@ func init() { servers["changing"] = serveChanging }
 
 // serveChanging serves a pool without members yet, on a vCenter that makes forty machines in a second.
 func serveChanging(t *testing.T, dir string) string {
-	pool := keep(t, newCloud(delays{clone: 500 * time.Millisecond, power: 200 * time.Millisecond, boot: 500 * time.Millisecond}).connect, quick)
+	cloud := newCloud(delays{clone: 500 * time.Millisecond, power: 200 * time.Millisecond, boot: 500 * time.Millisecond})
+	pool := keep(t, cloud.connect, quick)
 	server, err := api.NewServer(api.Options{Service: pool, Log: slog.New(slog.DiscardHandler), SelfSignedDir: dir})
 	done(t, err)
 	return listen(t, server.Serve)
@@ -135,7 +136,8 @@ func durableWrites(b *testing.B) {
 	file, err := os.Create(filepath.Join(b.TempDir(), "flushed"))
 	done(b, err)
 	defer file.Close()
-	sizes := []*wire{dial(b, server.addr, post("/pool/size", `{"desiredSize": 1}`)), dial(b, server.addr, post("/pool/size", `{"desiredSize": 2}`))}
+	one, two := post("/pool/size", `{"desiredSize": 1}`), post("/pool/size", `{"desiredSize": 2}`)
+	sizes := []*wire{dial(b, server.addr, one), dial(b, server.addr, two)}
 	own, disk := hdrhistogram.New(1, time.Minute.Microseconds(), 3), hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 	page := make([]byte, os.Getpagesize())
 	for i := range 300 {
