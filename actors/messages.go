@@ -113,6 +113,8 @@ type (
 	noticed     struct {
 		at  time.Time
 		vms []vsphere.VM
+		// absent are members' VMs that vCenter does not know.
+		absent []vsphere.Ref
 	}
 	// loaded and stored come from the recorder.
 	loaded struct {

@@ -244,15 +244,15 @@ func (l look) hinted(ctx context.Context) (refs []vsphere.Ref, err error) {
 }
 
 // glanced passes on what was seen. What it means that vCenter did not answer a glance, that a VM is absent, or that vCenter answers again
-// after it did not, the sweep that they ask for tells; a glance itself proves nothing.
+// after it did not, the sweep that they ask for tells; a glance itself proves nothing, but readers hear of the doubt.
 func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if done.gen != o.gen {
 		return
 	}
 	o.glancing, o.glancedAt = false, time.Now()
 	o.armGlance(ctx)
-	if len(done.vms) > 0 {
-		ctx.Send(ctx.Parent(), noticed{done.at, done.vms})
+	if len(done.vms)+len(done.absent) > 0 {
+		ctx.Send(ctx.Parent(), noticed{done.at, done.vms, done.absent})
 	}
 	unanswered := vsphere.KindOf(done.err) == vsphere.Unreachable
 	if len(done.absent) > 0 || unanswered != o.unanswered {

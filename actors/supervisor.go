@@ -79,9 +79,10 @@ type seat struct {
 	gen int
 	// connection is vCenter's word for how it can reach the VM.
 	connection string
-	// missing counts complete sweeps in a row without the VM; elsewhere asks sweeps to look it up by itself.
-	missing   int
-	elsewhere bool
+	// missing counts complete sweeps in a row without the VM; doubted says that the last look, of whatever kind, did not find it; elsewhere
+	// asks sweeps to look it up by itself.
+	missing            int
+	doubted, elsewhere bool
 	// addresses are what the VM shows of its guest's.
 	addresses addressing
 	revivals  int

@@ -231,8 +231,7 @@ func (s *supervisor) doubtful(ctx actor.Context, view panorama) bool {
 	s.held.doubted++
 	s.Log.Warn("listing lacks many machines and is not believed yet", "pool", s.config.Name, "count", len(missing))
 	for _, seat := range missing {
-		seat.missing++
-		s.seek(seat)
+		s.miss(seat)
 	}
 	s.sendFollow(ctx)
 	ctx.Send(s.observer, sweepSoon{})

@@ -109,18 +109,39 @@ func (s *supervisor) confront(ctx actor.Context, seat *seat, view panorama) (dou
 	vm, there := view.find(seat.rec)
 	switch {
 	case there:
-		seat.missing = 0
+		s.believe(seat)
 		s.glimpse(seat, vm)
 		s.show(ctx, seat, observed{at: view.at, vm: vm})
 	case seat.rec.Ref == "" || !seat.rec.live():
 	case seat.missing > 0 && view.asked[seat.rec.Ref]:
 		ctx.Send(seat.pid, gone{view.at})
 	default:
-		seat.missing++
-		s.seek(seat)
+		s.miss(seat)
 		return true
 	}
 	return false
+}
+
+// miss notes that a complete view lacks a member's VM.
+func (s *supervisor) miss(seat *seat) {
+	seat.missing++
+	s.doubt(seat)
+}
+
+// doubt has readers told, and sweeps look for the VM by itself, until that is settled.
+func (s *supervisor) doubt(seat *seat) {
+	seat.doubted = true
+	s.views.touch(seat.rec.ID)
+	s.seek(seat)
+}
+
+// believe ends all doubt about a member's VM.
+func (s *supervisor) believe(seat *seat) {
+	seat.missing = 0
+	if seat.doubted {
+		seat.doubted = false
+		s.views.touch(seat.rec.ID)
+	}
 }
 
 // unsettled machines have a clone under way, or one that has just ended: whatever the view has of it is left alone until it is verified.
@@ -164,6 +185,11 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 		seat := s.seats[s.vms()[vm.Ref]]
 		if seat != nil && seat.pid != nil && !unsettled(seat.rec.Phase) {
 			news = s.recognize(ctx, seat, observed{at: f.at, vm: vm}) || news
+		}
+	}
+	for _, ref := range f.absent {
+		if seat := s.seats[s.vms()[ref]]; seat != nil && !unsettled(seat.rec.Phase) {
+			s.doubt(seat)
 		}
 	}
 	s.watchWriters(ctx, f.vms)

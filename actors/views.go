@@ -117,7 +117,11 @@ func (s *seat) machine() *Machine {
 		return nil
 	}
 	m := s.rec.machine()
-	if s.unknown && s.rec.allocated() {
+	switch {
+	case !s.rec.allocated():
+	case s.doubted:
+		m.Metadata.Error = "vCenter does not know its VM any more: the last known state is shown until that is certain"
+	case s.unknown:
 		m.Metadata.Error = "vCenter cannot tell about its VM (" + cmp.Or(s.connection, "unreadable") + "): the last known state is shown, " +
 			"and the machine is not replaced: mend its host or datastore, or remove the VM from vCenter's inventory to have it replaced"
 	}
