@@ -128,6 +128,15 @@ func (s *supervisor) miss(seat *seat) {
 	s.doubt(seat)
 }
 
+// wonder takes in that vCenter did not know members' VMs when it was asked for them.
+func (s *supervisor) wonder(absent []vsphere.Ref) {
+	for _, ref := range absent {
+		if seat := s.seats[s.vms()[ref]]; seat != nil && !unsettled(seat.rec.Phase) {
+			s.doubt(seat)
+		}
+	}
+}
+
 // doubt has readers told, and sweeps look for the VM by itself, until that is settled.
 func (s *supervisor) doubt(seat *seat) {
 	seat.doubted = true
@@ -187,11 +196,7 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 			news = s.recognize(ctx, seat, observed{at: f.at, vm: vm}) || news
 		}
 	}
-	for _, ref := range f.absent {
-		if seat := s.seats[s.vms()[ref]]; seat != nil && !unsettled(seat.rec.Phase) {
-			s.doubt(seat)
-		}
-	}
+	s.wonder(f.absent)
 	s.watchWriters(ctx, f.vms)
 	if news { // what else is new to machines they report
 		s.reconcileSoon(ctx)
