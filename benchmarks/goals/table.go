@@ -23,7 +23,7 @@ var Table = []Goal{
 	{"Converge/calls-down", "calls/machine", AtMost, 4, true, "SOAP calls per terminated machine, likewise"},
 	{"Converge/steady", "calls/min", AtMost, 10, true, "SOAP calls a minute at rest with 1,000 members, besides the event poll"},
 
-	{"Costs/leased-read", "allocs/read", AtMost, 0, true, "allocations of asking for the size and for the view of a pool that has not changed"},
+	{"Costs/leased-read", "allocs/read", AtMost, 0, true, "allocations of asking for size and view of a pool that has not changed"},
 	{"Costs/view-1000", "µs", AtMost, 100, false, "time to make the view of 1,000 members after one of them has changed"},
 	{"Costs/view-10000", "µs", AtMost, 1000, false, "likewise of 10,000 members"},
 	{"Costs/view-growth", "B/member", AtMost, 10, true, "bytes that such a view costs for each member that has not changed: a pointer's"},
