@@ -22,12 +22,16 @@ type Client struct {
 	site   Site
 	tasks  *poller
 	reader *reader
+	// inspector is the reader of VMs with their disks, which takes longer, and graves that of VMs that should not be there any more.
+	inspector, graves *reader
 	starts *starts
 	manner manner
 	events *feed
 	hosts  *names
 	labels *labels
 	cards  wiring
+	// departures are the VMs of which no hints are given.
+	departures departures
 	// launcher knows of the clones in flight.
 	launcher *launcher
 }
@@ -47,7 +51,9 @@ func assemble(ctx context.Context, pool string, vc *vim25.Client, k keeper) *Cli
 	c.tasks = newPoller(s.life, func(ctx context.Context, spec types.PropertyFilterSpec) ([]types.ObjectContent, error) {
 		return c.collect(ctx, spec)
 	})
-	c.reader = newReader(s.life, c)
+	c.reader = newReader(s.life, c.one, c.study)
+	c.inspector = newReader(s.life, c.one, c.study)
+	c.graves = newReader(s.life, c.one, c.presence)
 	c.starts = newStarts(s.life, c.powerOnAll)
 	c.events = newFeed(c.vim)
 	return c
@@ -84,6 +90,8 @@ func (c *Client) Close(ctx context.Context) error {
 	c.session.close()
 	c.starts.close()
 	c.reader.close()
+	c.inspector.close()
+	c.graves.close()
 	c.tasks.close()
 	if c.logout == nil {
 		return nil

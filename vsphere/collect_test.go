@@ -69,12 +69,13 @@ func TestEmptyAnswersAreNoAnswers(t *testing.T) {
 		}, NotFound},
 	} {
 		c := &Client{vim: scripted(&script{answer: func(_ int, _, res soap.HasFault) error { return row.answer(res) }})}
-		c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c)
+		c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c.one, c.study)
 		_, err := c.glance(t.Context(), "vm-1")
 		if KindOf(wrap("glance", "vm-1", err)) != row.kind {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := c.absent(t.Context(), "vm-1"); (err == nil) != (row.kind == NotFound) {
+		c.graves = newReader(t.Context(), c.one, c.presence)
+		if err := c.buried(t.Context(), "vm-1"); (err == nil) != (row.kind == NotFound) {
 			t.Errorf("%s proves absence: %v", name, err)
 		}
 		found, absent, err := c.Read(t.Context(), []Ref{"vm-1"})

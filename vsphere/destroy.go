@@ -12,11 +12,14 @@ import (
 // detached first and live on. WrongState: it is not powered off. A VM that was gone already is a success. Busy or Locked:
 // something holds it, or it holds a disk of somebody else in a way that only a person can undo; nothing was deleted then.
 func (c *Client) Destroy(ctx context.Context, o Ownership) error {
-	return wrap("destroy vm", string(o.Ref), unlessVanished(c.demolish(ctx, o), o.Ref))
+	c.departures.note(o.Ref, nil)
+	err := unlessVanished(c.demolish(ctx, o), o.Ref)
+	c.departures.note(o.Ref, err)
+	return wrap("destroy vm", string(o.Ref), err)
 }
 
 func (c *Client) demolish(ctx context.Context, o Ownership) error {
-	vm, content, err := c.approach(ctx, o, diskProperties...)
+	vm, content, err := c.approach(ctx, o, c.inspector, diskProperties...)
 	if err != nil {
 		return err
 	}
@@ -27,20 +30,47 @@ func (c *Client) demolish(ctx context.Context, o Ownership) error {
 		return err
 	}
 	err = c.do(ctx, destroyTask, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).Destroy)
-	if err == nil || errors.Is(err, errForgotten) {
-		return c.absent(ctx, o.Ref)
+	switch {
+	case err == nil:
+		return c.buried(ctx, o.Ref)
+	case errors.Is(err, errForgotten):
+		_, err = c.glance(ctx, o.Ref)
+		return absence(err, o.Ref)
 	}
 	return err
 }
 
-// absent is nil if vCenter says that the VM does not exist. A destroy that reported success has been seen to leave the VM running
+// buried makes sure that a VM does not exist whose destroy has reported success: such a one has been seen to leave the VM running
 // (bosh-vsphere-cpi-release #277).
-func (c *Client) absent(ctx context.Context, ref Ref) error {
-	_, err := c.glance(ctx, ref)
+func (c *Client) buried(ctx context.Context, ref Ref) error {
+	a, err := c.graves.ask(ctx, vmRef(ref), proofProperties)
+	if err == nil {
+		_, err = a.only(vmRef(ref))
+	}
+	return absence(err, ref)
+}
+
+// absence is nil if a read of the VM ended with vCenter's word that it does not exist.
+func absence(err error, ref Ref) error {
 	if err == nil {
 		return &Error{Kind: Busy, Err: errors.New("its task has ended but the VM is still there"), Hint: "it is tried again"}
 	}
 	return unlessVanished(err, ref)
+}
+
+// presence tells which of several VMs exist. vCenter leaves those out that do not, as it was asked to; the pool's folder, which is read
+// with them, tells such an answer from one that is about nothing.
+func (c *Client) presence(ctx context.Context, specs ...types.PropertyFilterSpec) (answer, error) {
+	a, err := c.study(ctx, append(specs, objects([]types.ManagedObjectReference{c.place.folder}, []string{"name"}, true))...)
+	if _, complete := a.of(c.place.folder); err != nil || !complete || len(a.partial) > 0 {
+		return a, err
+	}
+	for _, o := range specs[0].ObjectSet {
+		if _, shown := a.of(o.Obj); !shown {
+			a.vanished[o.Obj] = true
+		}
+	}
+	return a, nil
 }
 
 // spare takes from the VM, files kept, the disks that are not its own: destroying a VM deletes every disk attached to it.

@@ -58,11 +58,12 @@ func newFeed(vim *vim25.Client) *feed {
 	return f
 }
 
-// Hints names VMs that something happened to since the last call, anybody's, each once. It may miss some and repeat some. It makes one
-// call; an error says that there are no hints for a while, and is no reason to ask more often.
+// Hints names VMs that something happened to since the last call, anybody's, each once, but for those that the pool itself is powering
+// off or destroying. It may miss some and repeat some. It makes one call; an error says that there are no hints for a while, and is no
+// reason to ask more often.
 func (c *Client) Hints(ctx context.Context) ([]Ref, error) {
 	refs, err := c.events.read(ctx)
-	return refs, wrap("read events", "", err)
+	return c.departures.without(refs), wrap("read events", "", err)
 }
 
 func (f *feed) read(ctx context.Context) ([]Ref, error) {

@@ -145,7 +145,14 @@ func TestHints(t *testing.T) {
 	}
 	s.sweep(t)
 	must(t, s.Destroy(ctx, second))
-	if refs := hints(); !slices.Contains(refs, second.Ref) {
-		t.Errorf("destroyed %s: %v", second.Ref, refs)
+	if refs := hints(); slices.Contains(refs, second.Ref) {
+		t.Errorf("destroyed %s, which is known: %v", second.Ref, refs)
+	}
+	task, err := s.admin(t, first.Ref).PowerOff(ctx)
+	wait(t, task, err)
+	task, err = s.admin(t, first.Ref).Destroy(ctx)
+	wait(t, task, err)
+	if refs := hints(); !slices.Contains(refs, first.Ref) {
+		t.Errorf("destroyed from outside %s: %v", first.Ref, refs)
 	}
 }

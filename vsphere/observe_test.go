@@ -51,7 +51,7 @@ func TestCustomizationIsReadWhereItExists(t *testing.T) {
 		page(res, "", vmContent("vm-1", types.DynamicProperty{Name: customizationInfo, Val: info}))
 		return nil
 	}})}
-	c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c)
+	c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c.one, c.study)
 	for _, row := range []struct {
 		version, specification string
 		asks                   bool
@@ -114,7 +114,7 @@ func TestDevicesAreReadOncePerVersion(t *testing.T) {
 		page(res, "", objects...)
 		return nil
 	}})}
-	c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c)
+	c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c.one, c.study)
 	expect := func(when string, refs []Ref, asked []Ref, ips ...string) {
 		t.Helper()
 		found, _, err := c.Read(t.Context(), refs)
@@ -174,7 +174,7 @@ func TestCustomizationOfOlderHosts(t *testing.T) {
 		page(res, "", vmContent("vm-1"))
 		return nil
 	}})}
-	c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c)
+	c.events, c.hosts, c.reader = newFeed(c.vim), newNames(), newReader(t.Context(), c.one, c.study)
 	c.vim.ServiceContent.About.ApiVersion, c.place.template.Customization = "8.0.3.0", "linux"
 	c.events.outcomes.note("vm-1", CustomizationSucceeded)
 	found, _, err := c.Read(t.Context(), []Ref{"vm-1"})

@@ -12,13 +12,13 @@ import (
 // prove reads the VM anew and fails unless it is the pool's own and that machine. Nothing is destroyed, powered off or marked on
 // older evidence, and never by name.
 func (c *Client) prove(ctx context.Context, o Ownership) (VM, error) {
-	vm, _, err := c.examine(ctx, o)
+	vm, _, err := c.examine(ctx, o, c.reader)
 	return vm, err
 }
 
 // examine is prove with more properties read by the same call.
-func (c *Client) examine(ctx context.Context, o Ownership, more ...string) (VM, types.ObjectContent, error) {
-	a, err := c.reader.ask(ctx, vmRef(o.Ref), append(slices.Clip(proofProperties), more...))
+func (c *Client) examine(ctx context.Context, o Ownership, by *reader, more ...string) (VM, types.ObjectContent, error) {
+	a, err := by.ask(ctx, vmRef(o.Ref), append(slices.Clip(proofProperties), more...))
 	if err != nil {
 		return VM{}, types.ObjectContent{}, err
 	}

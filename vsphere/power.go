@@ -10,7 +10,7 @@ import (
 
 // ShutdownGuest asks the guest to shut down and returns at once. WrongState: it is off, or has no tools to ask.
 func (c *Client) ShutdownGuest(ctx context.Context, o Ownership) error {
-	vm, _, err := c.approach(ctx, o)
+	vm, _, err := c.approach(ctx, o, c.reader)
 	if err == nil && vm.Power != PoweredOn {
 		err = &Error{Kind: WrongState, Err: errors.New("it is " + string(vm.Power))}
 	}
@@ -22,19 +22,26 @@ func (c *Client) ShutdownGuest(ctx context.Context, o Ownership) error {
 
 // PowerOff cuts the power of a VM that is provably ours and waits for it; a VM that is off already, or gone, is a success.
 func (c *Client) PowerOff(ctx context.Context, o Ownership) error {
-	vm, _, err := c.approach(ctx, o)
+	c.departures.note(o.Ref, nil)
+	err := c.powerOff(ctx, o)
+	c.departures.note(o.Ref, err)
+	return wrap("power off vm", string(o.Ref), err)
+}
+
+func (c *Client) powerOff(ctx context.Context, o Ownership) error {
+	vm, _, err := c.approach(ctx, o, c.reader)
 	if err == nil && vm.Power != PoweredOff {
 		err = c.do(ctx, powerTask, object.NewVirtualMachine(c.vim, vmRef(o.Ref)).PowerOff)
 	}
 	if already(err, types.VirtualMachinePowerStatePoweredOff) {
 		return nil
 	}
-	return wrap("power off vm", string(o.Ref), unlessVanished(err, o.Ref))
+	return unlessVanished(err, o.Ref)
 }
 
 // approach proves a VM ours that is to go, and makes sure that it can: its host answers, and it does not wait for an answer itself.
-func (c *Client) approach(ctx context.Context, o Ownership, more ...string) (VM, types.ObjectContent, error) {
-	vm, content, err := c.examine(ctx, o, append(more, "runtime.question")...)
+func (c *Client) approach(ctx context.Context, o Ownership, by *reader, more ...string) (VM, types.ObjectContent, error) {
+	vm, content, err := c.examine(ctx, o, by, append(more, "runtime.question")...)
 	if err == nil {
 		err = connected(vm)
 	}

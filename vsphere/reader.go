@@ -4,27 +4,34 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// readsAtOnce is how many reads of single VMs are under way at a time: one, and one more that goes on if that one hangs.
-const readsAtOnce = 2
+const (
+	// readsAtOnce is how many reads of single VMs are under way at a time: one, and one more that goes on if that one hangs.
+	readsAtOnce = 2
+	// linger is how long a read waits for others to go with: many machines whose steps end at the same look at their tasks take the next
+	// ones together. It is far less than any step takes.
+	linger = 3 * time.Millisecond
+)
 
-// reader gathers the reads of single VMs that many machines make at the same time. A read goes at once if few are under way; those that
-// come meanwhile go together with the next call. So none waits for others to come, and each is as fresh as if it went alone: it is begun
-// after it was asked for.
+// reader gathers the reads of single VMs that many machines make at the same time. A read waits a moment for others, and for a call if
+// two are under way. Each is as fresh as if it went alone: it is begun after it was asked for.
 type reader struct {
 	// alone reads one VM, together several.
-	alone    func(context.Context, types.ManagedObjectReference, []string) (answer, error)
-	together func(context.Context, ...types.PropertyFilterSpec) (answer, error)
+	alone    readOne
+	together readMany
 	life     context.Context
 
-	mu      sync.Mutex
-	queue   []*inquiry
-	flying  int
-	closed  bool
-	flights sync.WaitGroup
+	mu     sync.Mutex
+	queue  []*inquiry
+	flying int
+	// boarding says that one of those that fly waits for others to come.
+	boarding bool
+	closed   bool
+	flights  sync.WaitGroup
 }
 
 // inquiry is a read that somebody waits for.
@@ -39,8 +46,13 @@ type reply struct {
 	err error
 }
 
-func newReader(life context.Context, c *Client) *reader {
-	return &reader{life: life, alone: c.one, together: c.study}
+type (
+	readOne  func(context.Context, types.ManagedObjectReference, []string) (answer, error)
+	readMany func(context.Context, ...types.PropertyFilterSpec) (answer, error)
+)
+
+func newReader(life context.Context, alone readOne, together readMany) *reader {
+	return &reader{life: life, alone: alone, together: together}
 }
 
 // ask returns what is proven of one object, or the end of the wait.
@@ -66,8 +78,9 @@ func (r *reader) join(q *inquiry) bool {
 		return false
 	}
 	r.queue = append(r.queue, q)
-	if r.flying < readsAtOnce {
+	if r.flying < readsAtOnce && !r.boarding {
 		r.flying++
+		r.boarding = true
 		r.flights.Go(r.fly)
 	}
 	return true
@@ -75,23 +88,29 @@ func (r *reader) join(q *inquiry) bool {
 
 // fly answers questions until there are none.
 func (r *reader) fly() {
-	for {
-		batch := r.next()
-		if len(batch) == 0 {
-			return
-		}
-		r.answer(batch)
+	for more := true; more; more = r.more() {
+		rest(r.life, linger)
+		r.answer(r.next())
 	}
+}
+
+// more says whether there are questions that wait for whoever ends a call.
+func (r *reader) more() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.boarding || len(r.queue) == 0 {
+		r.flying--
+		return false
+	}
+	r.boarding = true
+	return true
 }
 
 // next are the questions that go together: those for the same properties, of different objects.
 func (r *reader) next() []*inquiry {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		r.flying--
-		return nil
-	}
+	r.boarding = false
 	var batch, left []*inquiry
 	seen := map[types.ManagedObjectReference]bool{}
 	for _, q := range r.queue {
