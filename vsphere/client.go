@@ -24,12 +24,12 @@ type Client struct {
 	reader *reader
 	// inspector is the reader of VMs with their disks, which takes longer, and graves that of VMs that should not be there any more.
 	inspector, graves *reader
-	starts *starts
-	manner manner
-	events *feed
-	hosts  *names
-	labels *labels
-	cards  wiring
+	starts            *starts
+	manner            manner
+	events            *feed
+	hosts             *names
+	labels            *labels
+	cards             wiring
 	// departures are the VMs of which no hints are given.
 	departures departures
 	// launcher knows of the clones in flight.

@@ -12,6 +12,7 @@ import (
 func TestAbsenceOfSeveral(t *testing.T) {
 	folder := types.ManagedObjectReference{Type: "Folder", Value: "group-v1"}
 	shown := types.ObjectContent{Obj: folder, PropSet: []types.DynamicProperty{{Name: "name", Val: "web"}}}
+	unseen := lacking("vm-2", "name", &types.NoPermission{})
 	for name, row := range map[string]struct {
 		objects []types.ObjectContent
 		fails   bool
@@ -21,7 +22,7 @@ func TestAbsenceOfSeveral(t *testing.T) {
 		"one is still there":      {objects: []types.ObjectContent{shown, vmContent("vm-2")}, absent: []bool{true, false}},
 		"nothing is shown":        {absent: []bool{false, false}},
 		"not the folder":          {objects: []types.ObjectContent{vmContent("vm-3")}, absent: []bool{false, false}},
-		"one hides what it is":    {objects: []types.ObjectContent{shown, lacking("vm-2", "name", &types.NoPermission{})}, absent: []bool{false, false}},
+		"one hides what it is":    {objects: []types.ObjectContent{shown, unseen}, absent: []bool{false, false}},
 		"vCenter does not answer": {fails: true, absent: []bool{false, false}},
 	} {
 		c := &Client{vim: scripted(&script{answer: func(_ int, _, res soap.HasFault) error {
