@@ -483,6 +483,7 @@ func TestTerminationIsNeverGivenUp(t *testing.T) {
 		t.Run(kind.String(), func(t *testing.T) {
 			inTrouble(t, func(s *troubles) { s.script("destroy", kind, 25) }, func(t *testing.T, r *rig, s *troubles) {
 				r.untilRunning(time.Minute)
+				r.reconfigure("poolFetch: {eventInterval: 1m}") // which makes the hours shorter
 				r.resize(0)
 				r.after(14 * time.Hour)
 				if n := len(s.times("destroy")); n != 26 || r.world.count() != 0 {
