@@ -63,8 +63,32 @@ func endpoint(c Connection, agent string) (*soap.Client, error) {
 	transport.MaxIdleConnsPerHost = idleConnections
 	transport.DialTLSContext = nil // govmomi's knows one thumbprint per host and does not honour contexts
 	transport.TLSClientConfig = trusted.config()
-	client.Transport = rewinding{transport}
+	client.Transport = draining{rewinding{transport}}
 	return client, nil
+}
+
+// draining reads answers to their ends. govmomi stops at the last element, and what follows it, if only the end of a chunked answer, would
+// cost the connection: each of the larger answers another TLS handshake.
+type draining struct{ rewinding }
+
+// leftover bounds what is read after an answer's last element.
+const leftover = 4096
+
+// RoundTrip implements [http.RoundTripper].
+func (d draining) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := d.rewinding.RoundTrip(req)
+	if err == nil {
+		res.Body = drained{res.Body}
+	}
+	return res, err
+}
+
+type drained struct{ io.ReadCloser }
+
+// Close implements [io.Closer].
+func (d drained) Close() error {
+	_, _ = io.CopyN(io.Discard, d.ReadCloser, leftover)
+	return d.ReadCloser.Close()
 }
 
 // rewinding lets the transport begin anew with a request of which not one byte was sent, because vCenter had closed the idle connection

@@ -138,3 +138,37 @@ func TestUnreachedSaysWhereToLook(t *testing.T) {
 		})
 	}
 }
+
+// TestAnswersThatEndLateKeepTheirConnection is answered in chunks, with an end that whoever reads up to the last element does not see.
+func TestAnswersThatEndLateKeepTheirConnection(t *testing.T) {
+	var connections atomic.Int32
+	front := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "<answer/>")
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.WriteString(w, "\n")
+	}))
+	front.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	front.Start()
+	defer front.Close()
+	client := http.Client{Transport: draining{rewinding{&http.Transport{}}}}
+	defer client.CloseIdleConnections()
+	for range 5 {
+		res, err := client.Get(front.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(res.Body, make([]byte, len("<answer/>"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := res.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
