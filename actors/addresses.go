@@ -132,10 +132,15 @@ func (s *supervisor) show(ctx actor.Context, seat *seat, o observed) {
 		o = s.withAddresses(seat, o)
 	}
 	o.frozen = s.held.freezing
-	if !seat.rec.expects(o, s.config.Name) {
+	repeats := o.at.Sub(seat.shown) < bootNews && seat.rec.boots(o, s.settings())
+	if !repeats && !seat.rec.expects(o, s.config.Name) {
+		seat.shown = o.at
 		ctx.Send(seat.pid, o)
 	}
 }
+
+// bootNews is how often a machine that boots is shown that it is not ready yet: it is looked at more often than its deadline needs.
+const bootNews = 500 * time.Millisecond
 
 func (s *supervisor) withAddresses(seat *seat, o observed) observed {
 	a := seat.addresses

@@ -60,6 +60,11 @@ func (r record) expects(o observed, pool string) bool {
 		r.seen(o).looksLike(r)
 }
 
+// boots says whether an observation tells a machine that boots only that it still does.
+func (r record) boots(o observed, s settings) bool {
+	return r.Phase == booting && sighting(r, o.vm, s) == seenOn && o.vm.Customization != vsphere.CustomizationFailed && r.seen(o).looksLike(r)
+}
+
 // adoptedPhase is where a machine of which only the VM is known begins.
 func adoptedPhase(vm vsphere.VM, s settings) phase {
 	switch {

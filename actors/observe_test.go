@@ -55,3 +55,40 @@ func TestExpected(t *testing.T) {
 		}
 	})
 }
+
+// TestBootsTellNothingNew keeps no observation from a machine that boots which would change it, in its phase or in its record.
+func TestBootsTellNothingNew(t *testing.T) {
+	mark := vsphere.Mark{Pool: "web", Machine: "a", UUID: "a"}
+	silent := observed{vm: vsphere.VM{
+		Ref: "vm-1", Name: "web-a", InstanceUUID: "a", Mark: &mark, Power: vsphere.PoweredOn, Connected: true,
+	}}
+	if !(record{ID: "a", Name: "web-a", Ref: "vm-1", Phase: booting}).boots(silent, settings{Pool: "web", Ready: vsphere.ReadyIP}) {
+		t.Error("every observation is worth a message")
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		phase := rapid.SampledFrom([]phase{booting, booting, booting, starting, running}).Draw(t, "phase")
+		r := record{ID: "a", Name: "web-a", Ref: "vm-1", Phase: phase}
+		s := settings{
+			Pool: "web", Ready: rapid.SampledFrom([]string{vsphere.ReadyIP, vsphere.ReadyPoweredOn}).Draw(t, "ready"),
+			Customization: rapid.SampledFrom([]string{"", "linux"}).Draw(t, "customized by"),
+		}
+		o := observed{vm: vsphere.VM{
+			Ref: "vm-1", Name: rapid.SampledFrom([]string{"web-a", "new"}).Draw(t, "name"), InstanceUUID: "a",
+			Mark:          &vsphere.Mark{Pool: "web", Machine: "a", UUID: "a", Retiring: rapid.Bool().Draw(t, "retiring")},
+			Power:         rapid.SampledFrom([]vsphere.PowerState{vsphere.PoweredOn, vsphere.PoweredOff}).Draw(t, "power"),
+			Connected:     rapid.Bool().Draw(t, "connected"),
+			IPs:           rapid.SampledFrom([][]string{nil, {"10.0.0.1"}}).Draw(t, "addresses"),
+			Customization: rapid.SampledFrom([]vsphere.Customization{"", vsphere.CustomizationFailed}).Draw(t, "customization"),
+		}}
+		if !r.boots(o, s) {
+			return
+		}
+		machine := machineActor{rec: r, settings: s, bootUntil: o.at.Add(time.Minute)}
+		if to, moves := next(r.Phase, machine.booted(o)); moves || s.ready(r, o.vm) || r.Phase != booting {
+			t.Fatalf("%+v leads to %s", o, to)
+		}
+		if !r.seen(o).sameAs(r) {
+			t.Fatalf("%+v shows something new", o)
+		}
+	})
+}

@@ -83,8 +83,9 @@ type seat struct {
 	// asks sweeps to look it up by itself.
 	missing            int
 	doubted, elsewhere bool
-	// addresses are what the VM shows of its guest's.
+	// addresses are what the VM shows of its guest's, shown is when the actor was last sent an observation.
 	addresses addressing
+	shown     time.Time
 	revivals  int
 	// open are the callers' requests that the actor has not answered.
 	open []call
