@@ -1,8 +1,6 @@
 package api
 
-import (
-	"github.com/valyala/fasthttp"
-)
+import "github.com/valyala/fasthttp"
 
 // answer is what many requests get, made ready for them: the headers are copied as a whole, and the body is not copied at all.
 type answer struct {

@@ -1,11 +1,12 @@
 package api
 
 import (
+	linked "container/list"
+	"iter"
 	"maps"
 	"math"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -17,8 +18,9 @@ import (
 // A connection with a request in its handler stays. So nobody keeps others out by connecting and then doing nothing, not even from the
 // same address, and nobody is cut off in the middle of an operation.
 //
-// Every request of every connection passes here twice, so that what those steps do is to change one number of the connection's own. It is
-// the newcomer, for whom there is no room, that looks through all connections.
+// Every request of every connection passes here twice, so that what those steps do is to change one number of the connection's own. Who
+// looks through all connections is the newcomer for whom there is no room, and only while those that wait are not mostly newcomers
+// themselves, as they are in a flood.
 type crowd struct {
 	total, perHost int
 	metrics        *metrics
@@ -29,21 +31,37 @@ type crowd struct {
 	open  int
 	came  int64
 	hosts map[netip.Prefix]*host
+	// newcomers are all hosts' in the order of their coming.
+	newcomers linked.List
 	// dismissed says that nobody is taken in any more.
 	dismissed bool
 }
 
-// host is the connections of one address.
-type host struct{ conns map[*conn]struct{} }
+// host is the connections of one address, and those of them that are newcomers, in the order of their coming.
+type host struct {
+	conns     map[*conn]struct{}
+	newcomers linked.List
+}
 
 // place is what a connection does. A newcomer, which has not sent a whole request yet, has the negative of its number; who rests, having
 // nothing to wait for but the rest of an answer and its next request, has the number of that rest.
-type place struct{ state atomic.Int64 }
+type place struct {
+	state atomic.Int64
+	// host and the newcomer's places in the two queues belong to the crowd's lock; those of others are nil.
+	host          *host
+	ofHost, ofAll *linked.Element
+}
 
 const (
 	busy    = 0
 	evicted = math.MinInt64
 )
+
+// candidate is a connection that could go, as long as it does what it was seen to do.
+type candidate struct {
+	conn  *conn
+	state int64
+}
 
 func newCrowd(l limits, m *metrics) *crowd {
 	return &crowd{total: l.conns, perHost: l.perIP, metrics: m, hosts: make(map[netip.Prefix]*host)}
@@ -72,20 +90,21 @@ func (w *crowd) makeRoom(from netip.Prefix) (victim *conn, room bool) {
 	}
 	for {
 		h := w.hosts[from]
+		var first candidate
 		switch {
 		case h != nil && len(h.conns) >= w.perHost:
-			victim = dispensable(h)
+			first = dispensable(&h.newcomers, len(h.conns), func(yield func(*host) bool) { yield(h) })
 		case w.open >= w.total:
-			victim = dispensable(slices.Collect(maps.Values(w.hosts))...)
+			first = dispensable(&w.newcomers, w.open, maps.Values(w.hosts))
 		default:
-			return victim, true
+			return nil, true
 		}
-		if victim == nil {
+		if first.conn == nil {
 			return nil, false
 		}
-		if state := victim.place.state.Load(); state != busy && victim.place.state.CompareAndSwap(state, evicted) {
-			w.remove(victim)
-			return victim, true
+		if first.conn.place.state.CompareAndSwap(first.state, evicted) {
+			w.remove(first.conn)
+			return first.conn, true
 		}
 	}
 }
@@ -93,69 +112,86 @@ func (w *crowd) makeRoom(from netip.Prefix) (victim *conn, room bool) {
 func (w *crowd) admit(c *conn, from netip.Prefix) {
 	h := w.hosts[from]
 	if h == nil {
-		h = &host{make(map[*conn]struct{})}
+		h = &host{conns: make(map[*conn]struct{})}
 		w.hosts[from] = h
 	}
 	w.came++
 	c.place.state.Store(-w.came)
+	c.place.host, c.place.ofHost, c.place.ofAll = h, h.newcomers.PushBack(c), w.newcomers.PushBack(c)
 	h.conns[c] = struct{}{}
 	w.open++
 	w.metrics.connections.Inc()
 }
 
-// dispensable is who can go first of these addresses: the oldest newcomer, or the one that has rested longest of the address with most of
-// them.
-func dispensable(hosts ...*host) *conn {
-	var newcomer, resting *conn
-	newcomers, rest, most := 0, 0, 0
-	for _, h := range hosts {
-		q := h.waiting()
-		newcomers, rest = newcomers+q.newcomers, rest+q.resting
-		if q.newcomer != nil && (newcomer == nil || q.newcomer.place.state.Load() > newcomer.place.state.Load()) {
-			newcomer = q.newcomer
+// dispensable is who can go first of some hosts, which have so many connections: the oldest newcomer, or, if there are more of those, the
+// one that has rested longest of the address with most of them. Where at least half are newcomers nobody has to be counted.
+func dispensable(newcomers *linked.List, open int, hosts iter.Seq[*host]) candidate {
+	n := newcomers.Len()
+	rest, most := 0, 0
+	var rested candidate
+	for h := range hosts {
+		if 2*n >= open {
+			break
 		}
-		if q.resting > most {
-			most, resting = q.resting, q.rested
+		resting, longest := h.resting()
+		rest += resting
+		if resting > most {
+			most, rested = resting, longest
 		}
 	}
-	if rest > newcomers {
-		return resting
+	if rest > n {
+		return rested
 	}
-	return newcomer
+	if e := newcomers.Front(); e != nil {
+		c, _ := e.Value.(*conn)
+		return candidate{c, c.place.state.Load()}
+	}
+	return candidate{}
 }
 
-// waiting is who waits among an address's connections: how many of each kind, and the first of each to go.
-type waiting struct {
-	newcomers, resting int
-	newcomer, rested   *conn
-}
-
-func (h *host) waiting() waiting {
-	var q waiting
-	latest, earliest := int64(evicted), int64(math.MaxInt64)
+// resting counts the connections that rest, and says which has done so longest.
+func (h *host) resting() (n int, longest candidate) {
 	for c := range h.conns {
-		switch state := c.place.state.Load(); {
-		case state == busy || state == evicted:
-		case state < 0:
-			q.newcomers++
-			if state > latest {
-				q.newcomer, latest = c, state
-			}
-		default:
-			q.resting++
-			if state < earliest {
-				q.rested, earliest = c, state
-			}
+		state := c.place.state.Load()
+		if state <= busy {
+			continue
+		}
+		n++
+		if longest.conn == nil || state < longest.state {
+			longest = candidate{c, state}
 		}
 	}
-	return q
+	return n, longest
 }
 
 // busy says that a whole request has come. It returns false if the connection has had to go meanwhile, so that nobody could be answered.
-func (w *crowd) busy(c *conn) bool { return c.place.move(busy) }
+func (w *crowd) busy(c *conn) bool {
+	w.introduce(c)
+	return c.place.move(busy)
+}
+
+// introduce ends a newcomer's being one.
+func (w *crowd) introduce(c *conn) {
+	if c.place.state.Load() < busy {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.unqueue(c)
+	}
+}
+
+func (w *crowd) unqueue(c *conn) {
+	if c.place.ofAll != nil {
+		c.place.host.newcomers.Remove(c.place.ofHost)
+		w.newcomers.Remove(c.place.ofAll)
+		c.place.ofHost, c.place.ofAll = nil, nil
+	}
+}
 
 // rest says that the connection has been answered, or is going to be as soon as the client reads.
-func (w *crowd) rest(c *conn) { c.place.move(w.rests.Add(1)) }
+func (w *crowd) rest(c *conn) {
+	w.introduce(c)
+	c.place.move(w.rests.Add(1))
+}
 
 // move changes what a connection does, unless it has had to go.
 func (p *place) move(to int64) bool {
@@ -177,12 +213,12 @@ func (w *crowd) leave(c *conn) {
 }
 
 func (w *crowd) remove(c *conn) {
+	w.unqueue(c)
 	w.open--
 	w.metrics.connections.Dec()
-	from := hostOf(c.RemoteAddr())
-	h := w.hosts[from]
+	h := c.place.host
 	if delete(h.conns, c); len(h.conns) == 0 {
-		delete(w.hosts, from)
+		delete(w.hosts, hostOf(c.RemoteAddr()))
 	}
 }
 
@@ -191,13 +227,11 @@ func (w *crowd) dismiss() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.dismissed = true
-	for _, h := range w.hosts {
-		for c := range h.conns {
-			if state := c.place.state.Load(); state < busy && c.place.state.CompareAndSwap(state, evicted) {
-				w.remove(c)
-				_ = c.Conn.Close()
-			}
-		}
+	for e := w.newcomers.Front(); e != nil; e = w.newcomers.Front() {
+		c, _ := e.Value.(*conn)
+		c.place.state.Store(evicted)
+		w.remove(c)
+		_ = c.Conn.Close()
 	}
 }
 

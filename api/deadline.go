@@ -49,8 +49,8 @@ func (d *deadline) early(err error, arm func(time.Time) error) bool {
 type patient struct {
 	net.Conn
 	reading, writing deadline
-	// nextRead and nextWrite are the times that begin with the next read and write; 0: none.
-	nextRead, nextWrite time.Duration
+	// nextRead and nextWrite are the times in nanoseconds that begin with the next read and write; 0: none.
+	nextRead, nextWrite atomic.Int64
 }
 
 func newPatient(c net.Conn) *patient {
@@ -62,13 +62,20 @@ func newPatient(c net.Conn) *patient {
 
 // SetReadDeadline is net.Conn's.
 func (p *patient) SetReadDeadline(t time.Time) error {
-	p.nextRead = 0
+	p.nextRead.Store(0)
 	return p.reading.set(t, p.Conn.SetReadDeadline)
 }
 
 // SetWriteDeadline is net.Conn's.
 func (p *patient) SetWriteDeadline(t time.Time) error {
+	p.nextWrite.Store(0)
 	return p.writing.set(t, p.Conn.SetWriteDeadline)
+}
+
+// expect has times begin with the next wait.
+func (p *patient) expect(read, write time.Duration) {
+	p.nextRead.Store(int64(read))
+	p.nextWrite.Store(int64(write))
 }
 
 // SetDeadline is net.Conn's.
@@ -78,8 +85,8 @@ func (p *patient) SetDeadline(t time.Time) error {
 
 // Read is net.Conn's.
 func (p *patient) Read(b []byte) (int, error) {
-	if p.nextRead != 0 {
-		if err := p.SetReadDeadline(time.Now().Add(p.nextRead)); err != nil {
+	if next := p.nextRead.Load(); next != 0 {
+		if err := p.SetReadDeadline(time.Now().Add(time.Duration(next))); err != nil {
 			return 0, err
 		}
 	}
@@ -93,10 +100,8 @@ func (p *patient) Read(b []byte) (int, error) {
 
 // Write is net.Conn's.
 func (p *patient) Write(b []byte) (written int, err error) {
-	if p.nextWrite != 0 {
-		due := time.Now().Add(p.nextWrite)
-		p.nextWrite = 0
-		if err := p.SetWriteDeadline(due); err != nil {
+	if next := p.nextWrite.Load(); next != 0 {
+		if err := p.SetWriteDeadline(time.Now().Add(time.Duration(next))); err != nil {
 			return 0, err
 		}
 	}

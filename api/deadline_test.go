@@ -92,7 +92,7 @@ func TestNoDeadlineIsNone(t *testing.T) {
 // TestATimeBeginsWithTheWait, and not again with the next one.
 func TestATimeBeginsWithTheWait(t *testing.T) {
 	inPipe(t, func(t *testing.T, p *patient, _ *armer, peer net.Conn) {
-		p.nextRead, p.nextWrite = 10*time.Second, 20*time.Second
+		p.expect(10*time.Second, 20*time.Second)
 		time.Sleep(time.Hour)
 		go func() {
 			for range 3 {
@@ -154,7 +154,7 @@ func TestABusyConnectionSetsFewTimers(t *testing.T) {
 			if _, err := p.Read(make([]byte, 1)); err != nil {
 				t.Fatal(err)
 			}
-			p.nextRead = defaultLimits.head
+			p.expect(defaultLimits.head, 0)
 		}
 		if below.reads > 1+requests/int(defaultLimits.head.Seconds()) || below.writes > 2 {
 			t.Errorf("%d and %d timers for %d requests", below.reads, below.writes, requests)

@@ -2,8 +2,8 @@
 // superset of JSON. The two differ in where the machine id stands: 2.0 has it in the path, 5.0 in the body. Beside them there is what
 // only this server has: freezing and thawing, the orphans, and the metrics.
 //
-// It is the translation between HTTP and [Service] and nothing else. It holds no state of the pool (the one cache, of the encoded
-// answer to GET /pool, is keyed by the view's own version), takes no decision about machines, and retries nothing.
+// It is the translation between HTTP and [Service] and nothing else. It holds no state of the pool, takes no decision about machines, and
+// retries nothing. The answers to GET /pool and GET /pool/size are kept, for as long as the pool, which is asked each time, says the same.
 //
 // # A request's way
 //
@@ -19,7 +19,7 @@
 //     exceptions are the ones that HTTP wants empty, 304 and any answer to HEAD.
 //   - Input is decoded strictly before the pool is asked: a request that answers 400, 404 (path), 405, 413 or 415 has changed nothing.
 //   - What a client sends never makes a 5xx. How much all of them send at once may: beyond a limit for all, the answer is 503, and beyond
-//     one for each it is 429, both at once and with Retry-After; see [class].
+//     one for each, where there is one, it is 429, both at once and with Retry-After; see [class].
 //   - A request that could be taken for two, or for none, is refused, and the connection closed; see [framed].
 //   - No connection that waits keeps another out, and no operation that waits for vCenter a read; see [crowd] and [turns].
 //   - A browser changes nothing on behalf of another site, and no answer permits other sites anything; see [crossSite].

@@ -33,6 +33,8 @@ type secured struct {
 	server *Server
 	// failed says that there will be no TLS here.
 	failed bool
+	// begun says that a request has, and is not answered yet.
+	begun  bool
 	upload upload
 	visit  visit
 }
@@ -47,7 +49,7 @@ func (c *secured) Handshake() error {
 	if err == nil {
 		err = c.Conn.Handshake()
 	}
-	c.raw.nextRead, c.raw.nextWrite = c.server.limits.head, c.server.limits.write
+	c.raw.expect(c.server.limits.head, c.server.limits.write)
 	if err != nil {
 		c.failed = true
 		c.server.metrics.refuse(handshakeFailed)
@@ -83,7 +85,7 @@ func (c *secured) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, err := c.Conn.Read(b)
-	if err != nil && n+c.upload.bytes == 0 {
+	if err != nil && n == 0 && !c.begun {
 		return 0, io.EOF
 	}
 	if excess := c.upload.note(n, c, c.server); excess != nil {
@@ -99,19 +101,24 @@ func (s *Server) noteState(served net.Conn, state fasthttp.ConnState) {
 	case !ok:
 	case state == fasthttp.StateActive:
 		// The first byte is here. Who sends the rest along with it needs no time, and nobody writes before the answer but a "100 Continue".
-		c.raw.nextRead, c.raw.nextWrite = s.limits.head, s.limits.read+s.limits.write
-	case state == fasthttp.StateIdle, state == fasthttp.StateClosed:
+		c.begun = true
+		c.raw.expect(s.limits.head, s.limits.read+s.limits.write)
+	case state == fasthttp.StateIdle:
+		c.begun = false
+		c.raw.nextWrite.Store(int64(s.limits.write)) // TLS may have to write for itself
+		c.upload.end(s)
+	case state == fasthttp.StateClosed:
 		c.upload.end(s)
 	}
 }
 
-// answered says that the handler is done, and that from now on it is the client who is waited for.
-func (s *Server) answered(served net.Conn, now time.Time) {
-	if c, ok := served.(*secured); ok {
+// answered says that the handler is done, and that from now on it is the client who is waited for. fasthttp sends an answer at once if its
+// handler has set the deadline for that, and otherwise may keep it until it has read the next request.
+func (s *Server) answered(r *fasthttp.RequestCtx, now time.Time) {
+	if c, ok := r.Conn().(*secured); ok {
 		s.crowd.rest(c.raw)
-		c.raw.nextWrite = 0
 		// A connection that takes no deadline has been closed, as the answer will find.
-		_ = c.SetWriteDeadline(now.Add(s.limits.write))
+		_ = r.SetWriteDeadline(now.Add(s.limits.write))
 		_ = c.SetReadDeadline(now.Add(s.limits.idle))
 	}
 }

@@ -12,7 +12,7 @@ func (e *endpoints) getConfig(ctx context.Context, r *fasthttp.RequestCtx) error
 		return err
 	}
 	r.SetContentType(jsonType)
-	r.SetBody(document)
+	r.Response.SetBodyRaw(document)
 	return nil
 }
 

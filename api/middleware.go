@@ -23,7 +23,18 @@ func (s *Server) handle(r *fasthttp.RequestCtx) {
 	s.metrics.count(r, v, dur)
 	s.audit.note(r, began, dur)
 	s.logRequest(r, dur)
-	s.answered(r.Conn(), began.Add(dur))
+	forgetBody(r)
+	s.answered(r, began.Add(dur))
+}
+
+// keptBody is how large a buffer may be that waits for a connection's next request.
+const keptBody = 4 << 10
+
+// forgetBody keeps connections from holding on to the memory of their largest requests.
+func forgetBody(r *fasthttp.RequestCtx) {
+	if len(r.Request.Body()) > keptBody {
+		r.Request.SwapBody(nil)
+	}
 }
 
 // guarded keeps a panic to its request; fasthttp would let it end the process.
@@ -57,7 +68,7 @@ func (v *visit) finish(r *fasthttp.RequestCtx) {
 	}
 }
 
-// secure leaves a browser nothing to run, frame or guess at. What has no links needs no Referrer-Policy.
+// secure leaves a browser nothing to run, frame or guess at.
 func secure(header *fasthttp.ResponseHeader) {
 	header.Set(fasthttp.HeaderXContentTypeOptions, "nosniff")
 	header.Set(fasthttp.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")

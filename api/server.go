@@ -71,7 +71,7 @@ var defaultLimits = limits{
 	header:    8 << 10,
 	body:      64 << 10,
 	config:    1 << 20,
-	// Real clients have a few connections each. These are as many as cost some 100 MB when all of them wait, each with its buffers.
+	// Real clients have a few connections each. These are as many as cost some 150 MB when all of them wait, each with its buffers.
 	conns:   4096,
 	perIP:   1024,
 	uploads: crowding{16, 4},

@@ -6,8 +6,9 @@ import (
 	"vspherepool/actors"
 )
 
-// Service is the pool as the handlers need it; *actors.Pool is the real one. Every method may be called concurrently, honours ctx, and
-// fails with an [actors.Error], whose kind decides the status of the answer. Those that change something tell what they found and left.
+// Service is the pool as the handlers need it; *actors.Pool is the real one. Every method may be called concurrently, honours ctx (of
+// those that only read, no more than its deadline), and fails with an [actors.Error], whose kind decides the status of the answer. Those
+// that change something tell what they found and left.
 type Service interface {
 	// View is the whole pool as last seen.
 	View(ctx context.Context) (actors.View, error)

@@ -199,6 +199,6 @@ func writeJSON(r *fasthttp.RequestCtx, document any) error {
 		return err
 	}
 	r.SetContentType(jsonType)
-	r.SetBody(body)
+	r.Response.SetBodyRaw(body)
 	return nil
 }

@@ -60,7 +60,9 @@ func (v *visit) note(header *fasthttp.RequestHeader) {
 	for name, value := range header.All() {
 		switch string(name) {
 		case requestIDHeader:
-			id = value
+			if id == nil {
+				id = value
+			}
 		case fasthttp.HeaderIfNoneMatch:
 			v.conditional = true
 		case fasthttp.HeaderAcceptEncoding:
