@@ -66,8 +66,11 @@ func (t *tally) add(m *member, info *phaseInfo) {
 
 func (t *tally) addTurns(m *member, info *phaseInfo) {
 	holds := info.holds
-	if m.granted {
+	switch {
+	case m.granted:
 		holds = info.waits
+	case m.rec.Phase == verifying && !m.notBefore.IsZero(): // or clones that nobody can check would be made without end
+		holds = creates
 	}
 	t.held[holds]++
 	t.making += one(holds == creates || m.unproven())
