@@ -226,3 +226,26 @@ func TestALostInquiryIsAskedAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestNobodyAsksASupervisorThatIsGone has it end outside of a shutdown, as it does after too many panics.
+func TestNobodyAsksASupervisorThatIsGone(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.resize(1)
+		r.after(time.Minute)
+		r.view()
+		if err := r.pool.end("supervisor", r.pool.supervisor); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if _, err := r.pool.View(t.Context()); KindOf(err) != Unavailable {
+			t.Errorf("%v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("that took %v", took)
+		}
+		r.pool.ops.close(t.Context())
+		r.pool.recorderOp.close(t.Context())
+		r.fuse.blow()
+		r.start()
+	})
+}

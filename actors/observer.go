@@ -243,8 +243,8 @@ func (l look) hinted(ctx context.Context) (refs []vsphere.Ref, err error) {
 	return refs, err
 }
 
-// glanced passes on what was seen. What it means that vCenter did not answer a glance, that a VM is absent, or that vCenter answers again
-// after it did not, the sweep that they ask for tells; a glance itself proves nothing, but readers hear of the doubt.
+// glanced passes on what was seen. What it means that vCenter did not answer a glance, or answers again after it did not, is for the sweep
+// to tell that this asks for; a glance itself proves nothing.
 func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 	if done.gen != o.gen {
 		return
@@ -255,7 +255,7 @@ func (o *observer) glanced(ctx actor.Context, done glanceDone) {
 		ctx.Send(ctx.Parent(), noticed{done.at, done.vms, done.absent})
 	}
 	unanswered := vsphere.KindOf(done.err) == vsphere.Unreachable
-	if len(done.absent) > 0 || unanswered != o.unanswered {
+	if unanswered != o.unanswered {
 		o.sweepAfter(ctx, 0)
 	}
 	o.unanswered = unanswered

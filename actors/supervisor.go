@@ -62,6 +62,8 @@ type supervisor struct {
 
 	views   views
 	waiting []*actor.PID
+	// dismiss lets readers wait no more once this is over.
+	dismiss func()
 	// planned: a pass is on its way. rest: not before that.
 	planned  bool
 	rest     time.Time
@@ -106,9 +108,11 @@ func (s *supervisor) receive(ctx actor.Context) {
 	switch message := ctx.Message().(type) {
 	case *actor.Started:
 		s.begin(ctx)
-	case *actor.Stopping, *actor.Restarting:
-		s.leaving = true
-		s.stopWake()
+	case *actor.Stopping:
+		s.leave()
+		s.dismiss()
+	case *actor.Restarting:
+		s.leave()
 	case *actor.Terminated:
 		s.childEnded(ctx, message.Who)
 	case supervisorCommand:
@@ -118,6 +122,11 @@ func (s *supervisor) receive(ctx actor.Context) {
 			s.learn(ctx, message)
 		}
 	}
+}
+
+func (s *supervisor) leave() {
+	s.leaving = true
+	s.stopWake()
 }
 
 func (s *supervisor) begin(ctx actor.Context) {

@@ -128,14 +128,25 @@ func (s *supervisor) miss(seat *seat) {
 	s.doubt(seat)
 }
 
-// wonder takes in that vCenter did not know members' VMs when it was asked for them.
-func (s *supervisor) wonder(absent []vsphere.Ref) {
+// wonder takes in that vCenter did not know members' VMs when it was asked for them. Those that are being destroyed are expected to go;
+// what it means of others a complete view has to say.
+func (s *supervisor) wonder(ctx actor.Context, absent []vsphere.Ref) {
+	doubts := false
 	for _, ref := range absent {
-		if seat := s.seats[s.vms()[ref]]; seat != nil && !unsettled(seat.rec.Phase) {
+		seat := s.seats[s.vms()[ref]]
+		if seat != nil && !unsettled(seat.rec.Phase) && !ending(seat.rec.Phase) {
 			s.doubt(seat)
+			doubts = true
 		}
 	}
+	if doubts {
+		s.sendFollow(ctx)
+		ctx.Send(s.observer, sweepSoon{})
+	}
 }
+
+// ending machines are having their VM destroyed.
+func ending(p phase) bool { return phases[p].holds == deletes }
 
 // doubt has readers told, and sweeps look for the VM by itself, until that is settled.
 func (s *supervisor) doubt(seat *seat) {
@@ -196,7 +207,7 @@ func (s *supervisor) noticed(ctx actor.Context, f noticed) {
 			news = s.recognize(ctx, seat, observed{at: f.at, vm: vm}) || news
 		}
 	}
-	s.wonder(f.absent)
+	s.wonder(ctx, f.absent)
 	s.watchWriters(ctx, f.vms)
 	if news { // what else is new to machines they report
 		s.reconcileSoon(ctx)

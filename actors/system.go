@@ -61,7 +61,7 @@ func start(o Options, as func(*supervisor) actor.Actor) (*Pool, error) {
 	}))
 	p.supervisor = p.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor {
 		return as(&supervisor{
-			Options: o, ops: p.ops, recorder: p.recorder, events: p.events,
+			Options: o, ops: p.ops, recorder: p.recorder, events: p.events, dismiss: p.readers.dismiss,
 			seats: map[vsphere.MachineID]*seat{}, followed: map[vsphere.MachineID]*seat{}, byPID: map[string]vsphere.MachineID{},
 			attaching: map[vsphere.MachineID]attachment{},
 		})
@@ -117,7 +117,6 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	_, flushErr := ask(ctx, p.system.Root, p.recorder, flush{})
 	providers, partErr := p.partings(ctx)
 	err = errors.Join(err, flushErr, partErr, p.end("supervisor", p.supervisor), p.end("recorder", p.recorder))
-	p.readers.dismiss()
 	p.recorderOp.close(ctx)
 	for _, provider := range providers {
 		err = errors.Join(err, provider.Close(ctx))
