@@ -15,6 +15,8 @@ const (
 	// linger is how long a read waits for others to go with: many machines whose steps end at the same look at their tasks take the next
 	// ones together. It is far less than any step takes.
 	linger = 3 * time.Millisecond
+	// apartAtOnce is how many reads are made alone at a time when vCenter refuses them together.
+	apartAtOnce = 8
 )
 
 // reader gathers the reads of single VMs that many machines make at the same time. A read waits a moment for others, and for a call if
@@ -36,6 +38,8 @@ type reader struct {
 
 // inquiry is a read that somebody waits for.
 type inquiry struct {
+	// ctx is the asker's.
+	ctx        context.Context
 	ref        types.ManagedObjectReference
 	properties []string
 	told       chan reply
@@ -57,7 +61,7 @@ func newReader(life context.Context, alone readOne, together readMany) *reader {
 
 // ask returns what is proven of one object, or the end of the wait.
 func (r *reader) ask(ctx context.Context, ref types.ManagedObjectReference, properties []string) (answer, error) {
-	q := &inquiry{ref, properties, make(chan reply, 1)}
+	q := &inquiry{ctx, ref, properties, make(chan reply, 1)}
 	if !r.join(q) {
 		return answer{}, errClosed
 	}
@@ -141,16 +145,35 @@ func (r *reader) answer(batch []*inquiry) {
 		}
 		return
 	}
+	var rest []*inquiry
 	for _, q := range batch {
 		if a, shown := all.of(q.ref); shown {
 			q.told <- reply{answer: a}
-		} else { // one that is refused, or left out, is asked for by itself
-			r.answerAlone(q)
+		} else {
+			rest = append(rest, q)
 		}
+	}
+	r.apart(rest)
+}
+
+// apart asks by themselves for those that were refused together, or left out.
+func (r *reader) apart(batch []*inquiry) {
+	turns := make(chan struct{}, apartAtOnce)
+	for _, q := range batch {
+		turns <- struct{}{}
+		r.flights.Go(func() {
+			r.answerAlone(q)
+			<-turns
+		})
 	}
 }
 
+// answerAlone makes no call for an asker who has given up; what is left of an answer that is not about the VM is empty.
 func (r *reader) answerAlone(q *inquiry) {
+	if err := q.ctx.Err(); err != nil {
+		q.told <- reply{err: err}
+		return
+	}
 	a, err := r.alone(r.life, q.ref, q.properties)
 	a, _ = a.of(q.ref)
 	q.told <- reply{a, err}

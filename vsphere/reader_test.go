@@ -129,7 +129,10 @@ func TestReaderKeepsTroubleApart(t *testing.T) {
 		"the network is out": {&asking{refused: io.EOF}, 100},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			errs, _ := askAll(t, row.asking, 100)
+			errs, took := askAll(t, row.asking, 100)
+			if most := (3 + 100/apartAtOnce) * time.Second; took > most {
+				t.Errorf("%s: it took %v, more than %v", name, took, most)
+			}
 			bad := 0
 			for _, err := range errs {
 				if err != nil {
@@ -141,4 +144,26 @@ func TestReaderKeepsTroubleApart(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestNobodyAsksForThoseWhoGaveUp has a vCenter refuse what it is asked together, and the askers lose patience.
+func TestNobodyAsksForThoseWhoGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		life, end := context.WithCancel(t.Context())
+		a := &asking{refused: soapFault(types.InvalidProperty{})}
+		r := newReader(life, a.alone, a.together)
+		impatient, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		var all sync.WaitGroup
+		for i := range 100 {
+			all.Go(func() { _, _ = r.ask(impatient, vmRef(Ref(fmt.Sprintf("vm-%d", i))), nil) })
+		}
+		all.Wait()
+		begun := time.Now()
+		if _, err := r.ask(t.Context(), vmRef("vm-1"), nil); err != nil || time.Since(begun) > 3*time.Second {
+			t.Errorf("the next read: %v after %v", err, time.Since(begun))
+		}
+		end()
+		r.close()
+	})
 }

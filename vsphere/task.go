@@ -37,7 +37,7 @@ type poller struct {
 
 	// troubled is since when looks fail, absent what the last one did not show; both are the goroutine's own.
 	troubled time.Time
-	absent   map[Task]bool
+	absent   map[Task]time.Time
 }
 
 type waiter struct {
@@ -250,16 +250,20 @@ func (p *poller) judge(tasks []Task) (map[Task]verdict, error) {
 	return verdicts, nil
 }
 
-// forget gives up the tasks that were not shown twice, and notes those that were not shown now.
+// forget gives up the tasks that were not shown twice, with the longest pause between: a vCenter that has just come up may not know its
+// tasks yet. It notes those that were not shown now.
 func (p *poller) forget(tasks []Task, shown map[Task]bool, verdicts map[Task]verdict) {
-	absent := map[Task]bool{}
+	absent, now := map[Task]time.Time{}, time.Now()
 	for _, t := range tasks {
+		since, before := p.absent[t]
 		switch {
 		case shown[t]:
-		case p.absent[t]:
+		case before && now.Sub(since) >= longestPause:
 			verdicts[t] = verdict{err: &Error{Op: "wait for task", Object: string(t), Kind: NotFound, Err: errForgotten}}
+		case before:
+			absent[t] = since
 		default:
-			absent[t] = true
+			absent[t] = now
 		}
 	}
 	p.absent = absent
