@@ -93,7 +93,7 @@ func TestParseConfigDefaults(t *testing.T) {
 		},
 		ScaleIn: ScaleIn{VictimSelectionPolicy: "NEWEST", ShutdownTimeout: duration(2 * time.Minute)},
 		PoolFetch: PoolFetch{
-			RefreshInterval: duration(30 * time.Second), EventInterval: duration(500 * time.Millisecond),
+			RefreshInterval: duration(30 * time.Second), EventInterval: duration(300 * time.Millisecond),
 			ReachabilityTimeout: duration(5 * time.Minute),
 			Retries:             Retries{MaxRetries: 3, InitialBackoffDelay: duration(3 * time.Second)},
 		},

@@ -68,7 +68,7 @@ var configKeys = []configKey{
 	{path: "scaleInConfig.victimSelectionPolicy", byDefault: "NEWEST", rules: []rule{oneOf("NEWEST", "OLDEST")}},
 	{path: "scaleInConfig.shutdownTimeout", byDefault: "2m", rules: []rule{notNegative}},
 	{path: "poolFetch.refreshInterval", byDefault: "30s", rules: []rule{positive}},
-	{path: "poolFetch.eventInterval", byDefault: "500ms", rules: []rule{positive}},
+	{path: "poolFetch.eventInterval", byDefault: "300ms", rules: []rule{positive}},
 	{path: "poolFetch.reachabilityTimeout", byDefault: "5m", rules: []rule{positive}},
 	{path: "poolFetch.retries.maxRetries", byDefault: 3, rules: []rule{atLeast(0)}},
 	{path: "poolFetch.retries.initialBackoffDelay", byDefault: "3s", rules: []rule{positive}},

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"strings"
 
 	"github.com/fasthttp/router"
 	"github.com/valyala/fasthttp"
@@ -70,6 +69,7 @@ func (s *Server) newRouter() *router.Router {
 		r.Handle(o.method, o.path, handler)
 		if o.method == fasthttp.MethodGet {
 			r.Handle(fasthttp.MethodHead, o.path, handler)
+			s.plain[o.path] = handler
 		}
 	}
 	return r
@@ -120,6 +120,10 @@ func (s *Server) dispatch(r *fasthttp.RequestCtx) {
 		fail(r, errOrigin, v5)
 		return
 	}
+	if read := s.plain[string(r.Request.Header.RequestURI())]; read != nil && r.IsGet() {
+		read(r)
+		return
+	}
 	if !locate(r) {
 		s.notFound(r)
 		return
@@ -129,27 +133,13 @@ func (s *Server) dispatch(r *fasthttp.RequestCtx) {
 
 // locate sets the path for the router; false: there can't be anything.
 func locate(r *fasthttp.RequestCtx) bool {
-	if schemeless(r.Request.Header.RequestURI()) {
+	original := string(r.URI().PathOriginal())
+	path, ok := canonical(original)
+	if !ok || schemeless(r.Request.Header.RequestURI()) {
 		return false
 	}
-	original := r.URI().PathOriginal()
-	if plainPaths[string(original)] {
-		return true
-	}
-	path, ok := canonical(string(original))
-	if ok {
+	if path != original {
 		r.URI().SetPath(path)
 	}
-	return ok
+	return true
 }
-
-// plainPaths are the routes' paths that are what they are, in requests too.
-var plainPaths = func() map[string]bool {
-	plain := make(map[string]bool)
-	for _, o := range routes {
-		if !strings.Contains(o.path, "{") {
-			plain[o.path] = true
-		}
-	}
-	return plain
-}()

@@ -103,12 +103,14 @@ type Server struct {
 	audit     *Audit
 	auth      authenticator
 	router    *router.Router
-	pair      *keyPair
-	tls       *tls.Config
-	fast      *fasthttp.Server
-	crowd     *crowd
-	uploads   *turns
-	turns     map[class]*turns
+	// plain are the reads by what most requests for them say, so that those need no router.
+	plain   map[string]fasthttp.RequestHandler
+	pair    *keyPair
+	tls     *tls.Config
+	fast    *fasthttp.Server
+	crowd   *crowd
+	uploads *turns
+	turns   map[class]*turns
 
 	// base is over when a shutdown has run out of patience.
 	base   context.Context
@@ -154,6 +156,7 @@ func newServer(o Options, l limits) (*Server, error) {
 	s.uploads = &turns{limit: l.uploads, by: make(map[string]int)}
 	s.turns = newTurns(l)
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.plain = make(map[string]fasthttp.RequestHandler)
 	s.router = s.newRouter()
 	s.fast = s.newFastServer()
 	return s, nil
