@@ -18,7 +18,7 @@ build: ## build the program into ./vspherepool
 
 .PHONY: test
 test: ## run all tests, with the race detector, in random order, then the crash test and some chaos
-	go test -race -shuffle=on -timeout 10m ./...
+	go test -race -shuffle=on -timeout 14m ./...
 	$(MAKE) crash
 	$(MAKE) chaos RUNS=24 SEED=1
 
