@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -69,6 +70,11 @@ type Machine struct {
 	// PrivateIPs are those of RFC 1918 and RFC 4193.
 	PrivateIPs []string
 	Metadata   Metadata
+}
+
+// Compare is negative for a machine that comes before another one in views, and positive for one that comes after it.
+func (m *Machine) Compare(other *Machine) int {
+	return cmp.Or(m.Requested.Compare(other.Requested), cmp.Compare(m.ID, other.ID))
 }
 
 // Metadata is what else is known of a machine; empty fields are unknown.

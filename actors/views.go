@@ -70,7 +70,7 @@ func (v *views) editsOf(old, now *Machine) []edit {
 	}
 	v.shown[now.ID] = now
 	v.count(now, 1)
-	if old != nil && inView(old, now) == 0 {
+	if old != nil && old.Compare(now) == 0 {
 		edits = nil
 	}
 	return append(edits, edit{at: now, now: now})
@@ -90,10 +90,10 @@ type edit struct{ at, now *Machine }
 
 // amend makes the edits, in a new slice.
 func amend(machines []*Machine, edits []edit) []*Machine {
-	slices.SortFunc(edits, func(a, b edit) int { return inView(a.at, b.at) })
+	slices.SortFunc(edits, func(a, b edit) int { return a.at.Compare(b.at) })
 	out := make([]*Machine, 0, len(machines)+len(edits))
 	for _, e := range edits {
-		i, there := slices.BinarySearchFunc(machines, e.at, inView)
+		i, there := slices.BinarySearchFunc(machines, e.at, (*Machine).Compare)
 		out = append(out, machines[:i]...)
 		if there {
 			i++
@@ -104,11 +104,6 @@ func amend(machines []*Machine, edits []edit) []*Machine {
 		}
 	}
 	return append(out, machines...)
-}
-
-// inView is the order of a view's machines.
-func inView(a, b *Machine) int {
-	return cmp.Or(a.Requested.Compare(b.Requested), cmp.Compare(a.ID, b.ID))
 }
 
 // machine is the member as readers see it; nil if they do not.

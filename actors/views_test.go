@@ -82,7 +82,7 @@ func (v *views) has(id vsphere.MachineID) bool {
 
 // misplaced says whether the machines are not those that are shown, in their order.
 func (v *views) misplaced() error {
-	want := slices.SortedFunc(maps.Values(v.shown), inView)
+	want := slices.SortedFunc(maps.Values(v.shown), (*Machine).Compare)
 	if !slices.Equal(want, v.machines) {
 		return fmt.Errorf("%d machines are not in their places, of %d", len(v.machines), len(want))
 	}

@@ -26,7 +26,7 @@ func encodePool(v actors.View, last *poolEncoding) (*poolEncoding, error) {
 		if i > 0 {
 			e.body = append(e.body, ',')
 		}
-		for old < len(last.machines) && before(last.machines[old], m) {
+		for old < len(last.machines) && last.machines[old].Compare(m) < 0 {
 			old++
 		}
 		piece, err := last.piece(old, m)
@@ -46,9 +46,4 @@ func (e *poolEncoding) piece(i int, m *actors.Machine) ([]byte, error) {
 		return e.body[e.spans[i].from:e.spans[i].to], nil
 	}
 	return json.Marshal(machineOf(m))
-}
-
-// before is the order of views.
-func before(a, b *actors.Machine) bool {
-	return a.Requested.Before(b.Requested) || a.Requested.Equal(b.Requested) && a.ID < b.ID
 }
